@@ -1,0 +1,23 @@
+// What several commands ask of a server: its address, a collection that is there, which sums are.
+#ifndef AK_CLI_REMOTE_H
+#define AK_CLI_REMOTE_H
+
+#include "cli/client.h"
+#include "core/base/hash.h"
+
+// AKIN_SERVER, or http://127.0.0.1:8470.
+const char *ak_remote_default(void);
+
+// "/v1/collections/<collection><rest>", collection escaped; the caller frees. NULL out of memory.
+char *ak_remote_path(const char *collection, const char *rest);
+
+// Makes the collection when it is missing. The first call of a command: a server that is away is
+// an error at once.
+ak_status ak_remote_collection(ak_client *client, const char *collection, ak_error *err);
+
+// images:check of n sums (at most 10,000): calls found(arg, sum, id) for each id that has one.
+ak_status ak_remote_check(ak_client *client, const char *collection, const ak_sha256 *const *sums,
+                          size_t n, void (*found)(void *arg, const ak_sha256 *sum, const char *id),
+                          void *arg, ak_error *err);
+
+#endif

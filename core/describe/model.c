@@ -1,0 +1,258 @@
+// Reading models and running them. What is fitted in model_build.c is applied here, by the same
+// steps: prepare -> raw_vectors (features | colour) -> whitening.
+#include "core/describe/model.h"
+
+#include "core/base/file.h"
+#include "core/base/hash.h"
+#include "core/describe/colour.h"
+#include "core/describe/model_inside.h"
+#include "core/describe/whitening.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static ak_status number(double *out, const json_t *object, const char *group, const char *key,
+                        double least, double most, ak_error *err)
+{
+    const json_t *v = json_object_get(json_object_get(object, group), key);
+    if (!json_is_number(v) || !(json_number_value(v) >= least && json_number_value(v) <= most))
+        return ak_fail(err, AK_CORRUPT, "the model's %s.%s is missing or not within %g to %g",
+                       group, key, least, most);
+    *out = json_number_value(v);
+    return AK_OK;
+}
+
+static ak_status read_config(ak_model *m, const json_t *config, ak_error *err)
+{
+    struct {
+        const char *group, *key;
+        double least, most, value;
+    } f[] = {{"encoder", "width", 0.125, 4, 0},   {"encoder", "last_stride", 1, 2, 0},
+             {"encoder", "pool_stages", 1, 4, 0}, {"head", "hidden", 1, 65536, 0},
+             {"head", "out", 1, 65536, 0},        {"input", "side", 8, 1024, 0},
+             {"descriptor", "dims", 1, 65536, 0}, {"descriptor", "colour", 0, 1000, 0}};
+    for (size_t i = 0; i < sizeof f / sizeof *f; i++) {
+        ak_status status =
+            number(&f[i].value, config, f[i].group, f[i].key, f[i].least, f[i].most, err);
+        if (status != AK_OK)
+            return status;
+    }
+    const json_t *blocks = json_object_get(json_object_get(config, "encoder"), "blocks");
+    for (size_t i = 0; i < 4; i++)
+        m->net.blocks[i] = (int)json_integer_value(json_array_get(blocks, i));
+    m->net.width = (float)f[0].value;
+    m->net.last_stride = (int)f[1].value;
+    m->net.pool_stages = (int)f[2].value;
+    m->head.hidden = (size_t)f[3].value;
+    m->head.out = (size_t)f[4].value;
+    m->side = (int)f[5].value;
+    m->dims = (size_t)f[6].value;
+    m->colour = (float)f[7].value;
+    ak_status status = ak_resnet_graph(&m->graph, &m->net, m->side, err);
+    if (status != AK_OK)
+        return ak_fail_within(err, "the model's encoder");
+    m->head.in = m->graph.features;
+    m->raw = m->graph.features + (m->colour > 0 ? AK_COLOUR_BINS : 0);
+    return AK_OK;
+}
+
+ak_status ak_model_inside_alloc(ak_model *m, ak_error *err)
+{
+    m->params = ak_alloc(m->graph.params, sizeof(float));
+    m->stats = ak_alloc(m->graph.stats, sizeof(float));
+    m->head_params = ak_alloc(ak_head_params(&m->head), sizeof(float));
+    m->head_stats = ak_alloc(ak_head_stats(&m->head), sizeof(float));
+    m->mean = ak_alloc(m->raw, sizeof(float));
+    size_t cells;
+    m->matrix = ak_mul(&cells, m->dims, m->raw) ? ak_alloc(cells, sizeof(float)) : NULL;
+    if (!m->params || !m->stats || !m->head_params || !m->head_stats || !m->mean || !m->matrix)
+        return ak_fail(err, AK_OUT_OF_MEMORY, "no memory for a model");
+    return AK_OK;
+}
+
+static ak_status read_tensors(ak_model *m, const ak_checkpoint *c, ak_error *err)
+{
+    struct {
+        const char *name;
+        float *at;
+        size_t n;
+    } t[] = {{"encoder", m->params, m->graph.params},
+             {"encoder statistics", m->stats, m->graph.stats},
+             {"head", m->head_params, ak_head_params(&m->head)},
+             {"head statistics", m->head_stats, ak_head_stats(&m->head)},
+             {"whitening mean", m->mean, m->raw},
+             {"whitening", m->matrix, m->dims * m->raw}};
+    for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
+        ak_status status = ak_checkpoint_floats(t[i].at, c, t[i].name, t[i].n, err);
+        if (status != AK_OK)
+            return status;
+    }
+    return AK_OK;
+}
+
+ak_status ak_model_read(ak_model **out, ak_bytes file, ak_error *err)
+{
+    *out = NULL;
+    ak_checkpoint c;
+    ak_model *m = NULL;
+    json_t *config = NULL;
+    ak_status status = ak_checkpoint_read(&c, file, err);
+    if (status != AK_OK)
+        return status;
+    config = json_loadb((const char *)c.config.at, c.config.n, 0, NULL);
+    const char *kind = json_string_value(json_object_get(config, "kind"));
+    if (!kind || strcmp(kind, "model") != 0) {
+        status = ak_fail(err, AK_BAD_VALUE,
+                         "the checkpoint is a %s, not a model: a model has a whitening",
+                         kind ? kind : "file of another kind");
+        goto done;
+    }
+    m = calloc(1, sizeof *m);
+    if (!m) {
+        status = ak_fail(err, AK_OUT_OF_MEMORY, "no memory for a model");
+        goto done;
+    }
+    status = read_config(m, config, err);
+    if (status == AK_OK)
+        status = ak_model_inside_alloc(m, err);
+    if (status == AK_OK)
+        status = read_tensors(m, &c, err);
+    if (status == AK_OK) {
+        ak_sha256 sum = ak_sha256_of(file);
+        ak_hex(m->id, sum.at, AK_MODEL_ID_HEX / 2);
+        *out = m;
+        m = NULL;
+    }
+done:
+    json_decref(config);
+    ak_model_free(m);
+    return status;
+}
+
+ak_status ak_model_load(ak_model **out, const char *path, ak_error *err)
+{
+    ak_buf bytes = {0};
+    *out = NULL;
+    ak_status status = ak_file_read(&bytes, path, AK_MODEL_FILE_LIMIT, err);
+    if (status == AK_OK && ak_model_read(out, ak_buf_bytes(&bytes), err) != AK_OK)
+        status = ak_fail_within(err, "%s", path);
+    ak_buf_clear(&bytes);
+    return status;
+}
+
+void ak_model_free(ak_model *m)
+{
+    if (!m)
+        return;
+    free(m->params);
+    free(m->stats);
+    free(m->head_params);
+    free(m->head_stats);
+    free(m->mean);
+    free(m->matrix);
+    free(m);
+}
+
+const char *ak_model_id(const ak_model *m)
+{
+    return m->id;
+}
+
+int ak_model_dims(const ak_model *m)
+{
+    return (int)m->dims;
+}
+
+size_t ak_model_input_bytes(const ak_model *m)
+{
+    return 3 * (size_t)m->side * (size_t)m->side;
+}
+
+ak_status ak_model_prepare(uint8_t *input, const ak_model *m, const ak_image *pixels, ak_error *err)
+{
+    ak_image small = {0};
+    ak_status status = ak_image_resize(&small, pixels, m->side, m->side, err);
+    if (status == AK_OK)
+        memcpy(input, small.rgb, ak_model_input_bytes(m));
+    ak_image_clear(&small);
+    return status;
+}
+
+// --- the embedder ------------------------------------------------------------------------------
+
+struct ak_embedder {
+    const ak_model *model;
+    ak_features *features;
+    float *pooled, *raw; // (AK_EMBED_BATCH, features), (AK_EMBED_BATCH, raw)
+};
+
+ak_status ak_embedder_new(ak_embedder **out, const ak_model *model, ak_precision precision,
+                          ak_error *err)
+{
+    *out = NULL;
+    ak_dnn_type type = AK_DNN_F32;
+    if (precision == AK_PRECISION_BF16 || (precision == AK_PRECISION_AUTO && ak_dnn_has_bf16()))
+        type = AK_DNN_BF16;
+    ak_embedder *e = calloc(1, sizeof *e);
+    if (!e)
+        return ak_fail(err, AK_OUT_OF_MEMORY, "no memory for an encoder");
+    e->model = model;
+    ak_status status = ak_features_new(&e->features, &model->net, model->side, model->params,
+                                       model->stats, type, err);
+    e->pooled = ak_alloc(AK_EMBED_BATCH * model->graph.features, sizeof(float));
+    e->raw = ak_alloc(AK_EMBED_BATCH * model->raw, sizeof(float));
+    if (status == AK_OK && (!e->pooled || !e->raw))
+        status = ak_fail(err, AK_OUT_OF_MEMORY, "no memory for an encoder");
+    if (status != AK_OK) {
+        ak_embedder_free(e);
+        return status;
+    }
+    *out = e;
+    return AK_OK;
+}
+
+void ak_embedder_free(ak_embedder *e)
+{
+    if (!e)
+        return;
+    ak_features_free(e->features);
+    free(e->pooled);
+    free(e->raw);
+    free(e);
+}
+
+ak_status ak_raw_vectors(float *raw, float *pooled, ak_features *features, float colour,
+                         const uint8_t *inputs, int side, size_t n, ak_error *err)
+{
+    size_t f = ak_features_count(features), d = f + (colour > 0 ? AK_COLOUR_BINS : 0);
+    ak_status status = ak_features_run(pooled, features, inputs, n, err);
+    if (status != AK_OK)
+        return status;
+#pragma omp parallel for schedule(static) if (n > 4)
+    for (size_t i = 0; i < n; i++) {
+        memcpy(raw + i * d, pooled + i * f, f * sizeof *raw);
+        if (colour > 0) {
+            float *part = raw + i * d + f;
+            ak_colour_histogram(part, inputs + i * 3 * (size_t)side * (size_t)side, side);
+            for (size_t j = 0; j < AK_COLOUR_BINS; j++)
+                part[j] *= colour;
+        }
+    }
+    return AK_OK;
+}
+
+ak_status ak_embedder_run(float *descriptors, ak_embedder *e, const uint8_t *inputs, size_t n,
+                          ak_error *err)
+{
+    const ak_model *m = e->model;
+    for (size_t i = 0; i < n; i += AK_EMBED_BATCH) {
+        size_t part = n - i < AK_EMBED_BATCH ? n - i : AK_EMBED_BATCH;
+        ak_status status = ak_raw_vectors(e->raw, e->pooled, e->features, m->colour,
+                                          inputs + i * ak_model_input_bytes(m), m->side, part, err);
+        if (status != AK_OK)
+            return status;
+        ak_whitening_apply(descriptors + i * m->dims, e->raw, m->mean, m->matrix, part, m->raw,
+                           m->dims);
+    }
+    return AK_OK;
+}

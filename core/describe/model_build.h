@@ -1,0 +1,33 @@
+// Making models: from trained weights and pictures to fit the whitening on, or from random weights.
+#ifndef AK_DESCRIBE_MODEL_BUILD_H
+#define AK_DESCRIBE_MODEL_BUILD_H
+
+#include "core/describe/model.h"
+#include "core/nn/graph.h"
+#include "core/nn/head.h"
+
+typedef struct {
+    ak_resnet net;
+    const float *params, *stats; // of the encoder
+    ak_head head;
+    const float *head_params, *head_stats;
+    int side;             // px that it serves at
+    size_t dims;          // of the descriptor
+    float power, shrink;  // of the whitening
+    float colour;         // weight of the colour part, 0: none
+    const char *training; // JSON object with what is known of the run; NULL: {}
+} ak_model_parts;
+
+// Appends a model file to out, in half precision. pictures(arg, i) gives the i-th of n pictures to
+// fit the whitening on, borrowed until the next call.
+ak_status ak_model_build(ak_buf *out, const ak_model_parts *parts,
+                         const ak_image *(*pictures)(void *arg, size_t i), void *arg, size_t n,
+                         ak_error *err);
+
+// The same network with random weights, its features not whitened: a baseline.
+ak_status ak_model_random(ak_model **out, const ak_model *like, uint64_t seed, ak_error *err);
+
+// What a model is made of, borrowed from it; training is NULL.
+ak_model_parts ak_model_parts_of(const ak_model *model);
+
+#endif

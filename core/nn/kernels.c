@@ -1,0 +1,136 @@
+#include "core/nn/kernels.h"
+
+#include <string.h>
+
+static inline __attribute__((always_inline)) float get(const void *at, size_t i, bool bf16)
+{
+    if (!bf16)
+        return ((const float *)at)[i];
+    uint32_t bits = (uint32_t)((const uint16_t *)at)[i] << 16;
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+static inline __attribute__((always_inline)) void put(void *at, size_t i, float value, bool bf16)
+{
+    if (!bf16) {
+        ((float *)at)[i] = value;
+        return;
+    }
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    bits += 0x7fff + (bits >> 16 & 1);
+    ((uint16_t *)at)[i] = (uint16_t)(bits >> 16);
+}
+
+// Compiles `call` twice, so that the type is a constant within its loop.
+#define BY_TYPE(bf16, call)                                                                        \
+    do {                                                                                           \
+        if (bf16) {                                                                                \
+            enum { BF16 = 1 };                                                                     \
+            call;                                                                                  \
+        } else {                                                                                   \
+            enum { BF16 = 0 };                                                                     \
+            call;                                                                                  \
+        }                                                                                          \
+    } while (0)
+
+void ak_normalise(float *y, const uint8_t *x, size_t pixels, const float mean[3],
+                  const float deviation[3])
+{
+    float scale[3], shift[3];
+    for (int c = 0; c < 3; c++) {
+        scale[c] = 1.0f / (255.0f * deviation[c]);
+        shift[c] = -mean[c] / deviation[c];
+    }
+#pragma omp parallel for schedule(static)
+    for (size_t i = 0; i < pixels; i++)
+        for (size_t c = 0; c < 3; c++)
+            y[3 * i + c] = (float)x[3 * i + c] * scale[c] + shift[c];
+}
+
+static inline __attribute__((always_inline)) void add_relu(void *y, const void *a, const void *b,
+                                                           size_t n, bool bf16)
+{
+#pragma omp parallel for simd schedule(static)
+    for (size_t i = 0; i < n; i++) {
+        float sum = get(a, i, bf16) + get(b, i, bf16);
+        put(y, i, sum > 0 ? sum : 0, bf16);
+    }
+}
+
+void ak_add_relu(void *y, const void *a, const void *b, size_t n, bool bf16)
+{
+    BY_TYPE(bf16, add_relu(y, a, b, n, BF16));
+}
+
+static inline __attribute__((always_inline)) void relu_backward(void *dx, const void *dy,
+                                                                const void *y, size_t n, bool bf16)
+{
+#pragma omp parallel for simd schedule(static)
+    for (size_t i = 0; i < n; i++)
+        put(dx, i, get(y, i, bf16) > 0 ? get(dy, i, bf16) : 0, bf16);
+}
+
+void ak_relu_backward(void *dx, const void *dy, const void *y, size_t n, bool bf16)
+{
+    BY_TYPE(bf16, relu_backward(dx, dy, y, n, BF16));
+}
+
+static inline __attribute__((always_inline)) void add(void *y, const void *x, size_t n, bool bf16)
+{
+#pragma omp parallel for simd schedule(static)
+    for (size_t i = 0; i < n; i++)
+        put(y, i, get(y, i, bf16) + get(x, i, bf16), bf16);
+}
+
+void ak_add(void *y, const void *x, size_t n, bool bf16)
+{
+    BY_TYPE(bf16, add(y, x, n, BF16));
+}
+
+static inline __attribute__((always_inline)) void avgpool(float *y, size_t stride, const void *x,
+                                                          size_t batch, size_t c, size_t plane,
+                                                          size_t block, bool bf16)
+{
+    size_t blocks = c / block;
+#pragma omp parallel for schedule(static)
+    for (size_t m = 0; m < batch * blocks; m++) {
+        float sum[16] = {0}; // block is 8 or 16
+        for (size_t p = 0; p < plane; p++)
+            for (size_t i = 0; i < block; i++)
+                sum[i] += get(x, (m * plane + p) * block + i, bf16);
+        float *at = y + m / blocks * stride + m % blocks * block;
+        for (size_t i = 0; i < block; i++)
+            at[i] = sum[i] / (float)plane;
+    }
+}
+
+void ak_avgpool(float *y, size_t stride, const void *x, size_t batch, size_t c, size_t plane,
+                size_t block, bool bf16)
+{
+    BY_TYPE(bf16, avgpool(y, stride, x, batch, c, plane, block, BF16));
+}
+
+static inline __attribute__((always_inline)) void
+avgpool_backward(void *dx, const float *dy, size_t stride, size_t batch, size_t c, size_t plane,
+                 size_t block, bool accumulate, bool bf16)
+{
+    size_t blocks = c / block;
+#pragma omp parallel for schedule(static)
+    for (size_t m = 0; m < batch * blocks; m++) {
+        const float *from = dy + m / blocks * stride + m % blocks * block;
+        for (size_t p = 0; p < plane; p++)
+            for (size_t i = 0; i < block; i++) {
+                size_t at = (m * plane + p) * block + i;
+                put(dx, at, (accumulate ? get(dx, at, bf16) : 0) + from[i] / (float)plane, bf16);
+            }
+    }
+}
+
+void ak_avgpool_backward(void *dx, const float *dy, size_t stride, size_t batch, size_t c,
+                         size_t plane, size_t block, bool accumulate, bool bf16)
+{
+    BY_TYPE(bf16, avgpool_backward(dx, dy, stride, batch, c, plane, block, accumulate, BF16));
+}

@@ -1,0 +1,254 @@
+#include "core/nn/naive.h"
+
+#include "core/base/mem.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct ak_naive {
+    const ak_graph *graph;
+    int batch;
+    double *y[AK_NODES_MAX], *dy[AK_NODES_MAX]; // (batch, c, h, w) each
+    double *mean, *variance;                    // (graph.stats): at a BN's stat
+};
+
+static size_t size_of(const ak_naive *n, const ak_node *node)
+{
+    return (size_t)n->batch * (size_t)node->c * (size_t)node->h * (size_t)node->w;
+}
+
+ak_naive *ak_naive_new(const ak_graph *graph, int batch)
+{
+    ak_naive *n = calloc(1, sizeof *n);
+    if (!n)
+        return NULL;
+    n->graph = graph;
+    n->batch = batch;
+    n->mean = calloc(graph->stats + 1, sizeof *n->mean);
+    n->variance = calloc(graph->stats + 1, sizeof *n->variance);
+    bool whole = n->mean && n->variance;
+    for (int i = 0; i < graph->n; i++) {
+        n->y[i] = calloc(size_of(n, &graph->nodes[i]), sizeof(double));
+        n->dy[i] = calloc(size_of(n, &graph->nodes[i]), sizeof(double));
+        whole = whole && n->y[i] && n->dy[i];
+    }
+    if (!whole) {
+        ak_naive_free(n);
+        return NULL;
+    }
+    return n;
+}
+
+void ak_naive_free(ak_naive *n)
+{
+    if (!n)
+        return;
+    for (int i = 0; i < AK_NODES_MAX; i++) {
+        free(n->y[i]);
+        free(n->dy[i]);
+    }
+    free(n->mean);
+    free(n->variance);
+    free(n);
+}
+
+// Calls for every output place and every weight that touches it, with the offsets of the three.
+#define EACH_PRODUCT(node, x, batch, body)                                                         \
+    for (int b = 0; b < (batch); b++)                                                              \
+        for (int o = 0; o < (node)->c; o++)                                                        \
+            for (int i = 0; i < (node)->h; i++)                                                    \
+                for (int j = 0; j < (node)->w; j++)                                                \
+                    for (int c = 0; c < (x)->c; c++)                                               \
+                        for (int p = 0; p < (node)->k; p++)                                        \
+                            for (int q = 0; q < (node)->k; q++) {                                  \
+                                int r = i * (node)->stride - (node)->pad + p;                      \
+                                int s = j * (node)->stride - (node)->pad + q;                      \
+                                if (r < 0 || r >= (x)->h || s < 0 || s >= (x)->w)                  \
+                                    continue;                                                      \
+                                size_t at_y =                                                      \
+                                    ((size_t)(b * (node)->c + o) * (node)->h + i) * (node)->w + j; \
+                                size_t at_x =                                                      \
+                                    ((size_t)(b * (x)->c + c) * (x)->h + r) * (x)->w + s;          \
+                                size_t at_w =                                                      \
+                                    (((size_t)o * (x)->c + c) * (node)->k + p) * (node)->k + q;    \
+                                body;                                                              \
+                            }
+
+static void bn_forward(ak_naive *n, const ak_node *node, double *y, const double *x,
+                       const double *params, const float *stats, bool train)
+{
+    size_t plane = (size_t)node->h * (size_t)node->w, all = plane * (size_t)n->batch;
+    for (size_t c = 0; c < (size_t)node->c; c++) {
+        double mean = 0, variance = 0;
+        if (train) {
+            for (size_t i = 0; i < all; i++)
+                mean += x[(i / plane * (size_t)node->c + c) * plane + i % plane];
+            mean /= (double)all;
+            for (size_t i = 0; i < all; i++) {
+                double d = x[(i / plane * (size_t)node->c + c) * plane + i % plane] - mean;
+                variance += d * d;
+            }
+            variance /= (double)all;
+        } else {
+            mean = stats[node->stat + c];
+            variance = stats[node->stat + (size_t)node->c + c];
+        }
+        n->mean[node->stat + c] = mean;
+        n->variance[node->stat + c] = variance;
+        double scale = params[node->param + c] / sqrt(variance + (double)AK_BN_EPS);
+        double shift = params[node->param + (size_t)node->c + c];
+        for (size_t i = 0; i < all; i++) {
+            size_t at = (i / plane * (size_t)node->c + c) * plane + i % plane;
+            double v = (x[at] - mean) * scale + shift;
+            y[at] = node->relu && v < 0 ? 0 : v;
+        }
+    }
+}
+
+static void bn_backward(ak_naive *n, const ak_node *node, double *dx, double *dparams,
+                        const double *dy, const double *y, const double *x, const double *params)
+{
+    size_t plane = (size_t)node->h * (size_t)node->w, all = plane * (size_t)n->batch;
+    for (size_t c = 0; c < (size_t)node->c; c++) {
+        double mean = n->mean[node->stat + c];
+        double rstd = 1 / sqrt(n->variance[node->stat + c] + (double)AK_BN_EPS);
+        double sum = 0, dot = 0;
+        for (size_t i = 0; i < all; i++) {
+            size_t at = (i / plane * (size_t)node->c + c) * plane + i % plane;
+            double g = node->relu && y[at] <= 0 ? 0 : dy[at];
+            sum += g;
+            dot += g * (x[at] - mean) * rstd;
+        }
+        dparams[node->param + c] += dot;
+        dparams[node->param + (size_t)node->c + c] += sum;
+        for (size_t i = 0; i < all; i++) {
+            size_t at = (i / plane * (size_t)node->c + c) * plane + i % plane;
+            double g = node->relu && y[at] <= 0 ? 0 : dy[at];
+            dx[at] += params[node->param + c] * rstd *
+                      (g - sum / (double)all - (x[at] - mean) * rstd * dot / (double)all);
+        }
+    }
+}
+
+static void maxpool(ak_naive *n, const ak_node *node, const ak_node *x, double *y, double *dx,
+                    const double *dy, const double *in)
+{
+    for (size_t m = 0; m < (size_t)(n->batch * node->c); m++)
+        for (int i = 0; i < node->h; i++)
+            for (int j = 0; j < node->w; j++) {
+                size_t best = 0;
+                double most = -INFINITY;
+                for (int p = 0; p < node->k; p++)
+                    for (int q = 0; q < node->k; q++) {
+                        int r = i * node->stride - node->pad + p;
+                        int s = j * node->stride - node->pad + q;
+                        if (r < 0 || r >= x->h || s < 0 || s >= x->w)
+                            continue;
+                        size_t at = (m * (size_t)x->h + (size_t)r) * (size_t)x->w + (size_t)s;
+                        if (in[at] > most) {
+                            most = in[at];
+                            best = at;
+                        }
+                    }
+                size_t at = (m * (size_t)node->h + (size_t)i) * (size_t)node->w + (size_t)j;
+                if (dx)
+                    dx[best] += dy[at];
+                else
+                    y[at] = most;
+            }
+}
+
+void ak_naive_forward(ak_naive *n, double *features, double *batch_stats, const uint8_t *pixels,
+                      const double *params, const float *stats, bool train)
+{
+    const ak_graph *g = n->graph;
+    for (int v = 0; v < g->n; v++) {
+        const ak_node *node = &g->nodes[v], *x = node->a >= 0 ? &g->nodes[node->a] : NULL;
+        double *y = n->y[v];
+        const double *in = x ? n->y[node->a] : NULL;
+        size_t plane = (size_t)node->h * (size_t)node->w;
+        switch (node->op) {
+        case AK_OP_INPUT:
+            for (size_t i = 0; i < size_of(n, node); i++) {
+                size_t b = i / (3 * plane), c = i / plane % 3;
+                double value = pixels[(b * plane + i % plane) * 3 + c] / 255.0;
+                y[i] = (value - (double)g->mean[c]) / (double)g->deviation[c];
+            }
+            break;
+        case AK_OP_CONV:
+            memset(y, 0, size_of(n, node) * sizeof *y);
+            EACH_PRODUCT(node, x, n->batch, y[at_y] += in[at_x] * params[node->param + at_w])
+            break;
+        case AK_OP_BN:
+            bn_forward(n, node, y, in, params, stats, train);
+            if (batch_stats)
+                for (size_t c = 0; c < (size_t)node->c; c++) {
+                    batch_stats[node->stat + c] = n->mean[node->stat + c];
+                    batch_stats[node->stat + (size_t)node->c + c] = n->variance[node->stat + c];
+                }
+            break;
+        case AK_OP_ADD_RELU:
+            for (size_t i = 0; i < size_of(n, node); i++)
+                y[i] = fmax(0, in[i] + n->y[node->b][i]);
+            break;
+        case AK_OP_MAXPOOL:
+            maxpool(n, node, x, y, NULL, NULL, in);
+            break;
+        case AK_OP_AVGPOOL:
+            plane = (size_t)x->h * (size_t)x->w;
+            for (size_t i = 0; i < (size_t)(n->batch * node->c); i++) {
+                double sum = 0;
+                for (size_t j = 0; j < plane; j++)
+                    sum += in[i * plane + j];
+                features[i / (size_t)node->c * g->features + node->column + i % (size_t)node->c] =
+                    sum / (double)plane;
+            }
+            break;
+        }
+    }
+}
+
+void ak_naive_backward(ak_naive *n, double *dparams, const double *dfeatures, const double *params)
+{
+    const ak_graph *g = n->graph;
+    memset(dparams, 0, g->params * sizeof *dparams);
+    for (int v = 0; v < g->n; v++)
+        memset(n->dy[v], 0, size_of(n, &g->nodes[v]) * sizeof(double));
+    for (int v = g->n - 1; v > 0; v--) {
+        const ak_node *node = &g->nodes[v], *x = &g->nodes[node->a];
+        double *dx = n->dy[node->a];
+        const double *dy = n->dy[v], *y = n->y[v], *in = n->y[node->a];
+        size_t plane = (size_t)x->h * (size_t)x->w;
+        switch (node->op) {
+        case AK_OP_INPUT:
+            break;
+        case AK_OP_CONV:
+            EACH_PRODUCT(node, x, n->batch, {
+                dx[at_x] += dy[at_y] * params[node->param + at_w];
+                dparams[node->param + at_w] += dy[at_y] * in[at_x];
+            })
+            break;
+        case AK_OP_BN:
+            bn_backward(n, node, dx, dparams, dy, y, in, params);
+            break;
+        case AK_OP_ADD_RELU:
+            for (size_t i = 0; i < size_of(n, node); i++) {
+                dx[i] += y[i] > 0 ? dy[i] : 0;
+                n->dy[node->b][i] += y[i] > 0 ? dy[i] : 0;
+            }
+            break;
+        case AK_OP_MAXPOOL:
+            maxpool(n, node, x, NULL, dx, dy, in);
+            break;
+        case AK_OP_AVGPOOL:
+            for (size_t i = 0; i < (size_t)(n->batch * node->c); i++) {
+                size_t b = i / (size_t)node->c, c = i % (size_t)node->c;
+                double d = dfeatures[b * g->features + node->column + c] / (double)plane;
+                for (size_t j = 0; j < plane; j++)
+                    dx[i * plane + j] += d;
+            }
+            break;
+        }
+    }
+}

@@ -1,0 +1,79 @@
+// The store's inside, for the files of index/ and for tests that count fsyncs, make steps of the
+// disk fail, or fold at once. Nothing above index/ includes it.
+//
+// Threads: any number of callers read; the writer thread (writer.c) owns `catalog` and `proxies`
+// and all that changes; the fold thread (fold.c) builds main indexes, cache files and calibrations.
+#ifndef AK_INDEX_INSIDE_H
+#define AK_INDEX_INSIDE_H
+
+#include "index/blobs.h"
+#include "index/generation.h"
+#include "index/pins.h"
+#include "index/readers.h"
+#include "index/store.h"
+
+// A write that only the store itself hands in: ak_store_model_add.
+#define AK_WRITE_MODEL ((ak_write_kind)100)
+
+struct ak_store {
+    char *data; // the folder
+    ak_store_options options;
+    int lock_fd;
+    ak_disk disk;
+    ak_sql_files *files;
+    char id[32];
+
+    // The writer thread's alone once it runs.
+    ak_sql *catalog, *proxies;
+    ak_blobs blobs;   // reads of it come from any thread
+    bool unsettled;   // a group failed half way and what it brought is not removed yet
+    bool sweep_due;   // there may be something to clean
+    double grumble_s; // when a failed cleaning was last logged
+
+    ak_readers readers;
+    ak_pins pins;
+    ak_generations generations;
+
+    pthread_mutex_t queue_lock; // guards what follows
+    pthread_cond_t queue_filled;
+    ak_write *queue_first, *queue_last;
+    size_t queue_n;
+    bool closing, unpinned;
+    pthread_t writer;
+    bool writer_runs;
+
+    pthread_mutex_t fold_lock; // guards what follows
+    pthread_cond_t fold_wanted;
+    bool fold_asked, fold_stop;
+    pthread_t folder;
+    bool folder_runs;
+    pthread_mutex_t folding; // held through a round: the thread's own, or a test's
+};
+
+// store.c: AK_DISK_FULL when fewer bytes are free than options.disk_floor.
+ak_status ak_store_room(ak_store *store, ak_error *err);
+
+// writer.c
+ak_status ak_writer_start(ak_store *store, ak_error *err);
+void ak_writer_stop(ak_store *store); // after what was handed in
+
+// fold.c
+ak_status ak_folder_start(ak_store *store, ak_error *err);
+void ak_folder_stop(ak_store *store);
+void ak_folder_wake(ak_store *store);
+void ak_folder_round(ak_store *store, bool all); // all: whether it is due or not
+void ak_folder_drop_cache(ak_store *store, ak_generation *generation); // after it is `dropped`
+void ak_folder_cache_path(char out[], size_t size, const ak_store *store, int64_t generation);
+
+// load.c: generations from the catalog and the caches, at the start.
+ak_status ak_load_generations(ak_store *store, ak_error *err);
+
+// clean.c, all on the writer thread or before it runs.
+// What a group brought whose catalog commit did not come is removed again.
+ak_status ak_clean_arrivals(ak_store *store, ak_error *err);
+// Files that a crash left in blobs/incoming.
+ak_status ak_clean_incoming(ak_store *store, ak_error *err);
+// One bounded step of removing what deletions left; *more: there is more to do.
+ak_status ak_clean_step(ak_store *store, bool *more, ak_error *err);
+
+#endif

@@ -1,0 +1,21 @@
+// The texts of migrations/, embedded by the assembler. A new file is a line here and in its table.
+// The compiler does not see what .incbin reads, so the Makefile names the folder as a dependency.
+#include "index/migrate.h"
+
+#define EMBED(symbol, file)                                                                        \
+    __asm__(".pushsection .rodata\n" #symbol ":\n.incbin \"migrations/" file                       \
+            "\"\n.byte 0\n.popsection\n");                                                         \
+    extern const char symbol[]
+
+EMBED(ak_sql_0001_catalog, "0001_catalog.sql");
+EMBED(ak_sql_proxies_0001_proxies, "proxies_0001_proxies.sql");
+
+static const ak_migration catalog[] = {
+    {1, "catalog", ak_sql_0001_catalog},
+};
+static const ak_migration proxies[] = {
+    {1, "proxies", ak_sql_proxies_0001_proxies},
+};
+
+const ak_migrations ak_catalog_migrations = {"the catalog", catalog, 1};
+const ak_migrations ak_proxies_migrations = {"the proxies' database", proxies, 1};

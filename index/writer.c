@@ -1,0 +1,370 @@
+// The writer thread: group commit.
+//
+// It takes all writes that wait (up to group_writes), applies them in one catalog transaction, each
+// under a savepoint, then, in this order: proxies are committed, originals written and synced,
+// vectors laid down, the catalog committed, vectors published, and every write told. Before the
+// catalog's commit nothing of the group can be seen; after it, all of it. fsyncs of a group: one a
+// database, one of the incoming folder, one an original (and a checkpoint's now and then).
+//
+// A failing step takes the whole group back; what it had brought to the disk is removed at once, or
+// before the next group when that fails too (clean.c).
+#include "core/base/clock.h"
+#include "core/base/log.h"
+#include "index/group.h"
+#include "index/proxies.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define GRUMBLE_S 60 // between two log lines on the same trouble
+
+// --- one group ---------------------------------------------------------------------------------
+
+static bool frees_room(const ak_write *write)
+{
+    return write->kind == AK_WRITE_COLLECTION_DELETE || write->kind == AK_WRITE_IMAGE_DELETE;
+}
+
+// Only what concerns this write alone leaves the transaction usable for the others.
+static bool ends_group(const ak_store *store, ak_status status)
+{
+    return !ak_sql_within(store->catalog) || status == AK_DISK_FULL || status == AK_READ_ONLY ||
+           status == AK_IO || status == AK_CORRUPT;
+}
+
+static ak_status apply_one(ak_group *group, ak_write *write, ak_error *err)
+{
+    ak_store *store = group->store;
+    ak_group_mark mark = group->n;
+    ak_status status = ak_sql_save(store->catalog, err);
+    if (status != AK_OK)
+        return status;
+    write->created = false;
+    write->status = ak_apply(group, write, &write->error);
+    if (write->status == AK_OK) {
+        group->changed = true;
+        return ak_sql_keep(store->catalog, err);
+    }
+    if (ends_group(store, write->status)) {
+        *err = write->error;
+        return write->status;
+    }
+    ak_group_back(group, mark);
+    return ak_sql_undo(store->catalog, err);
+}
+
+static ak_status apply_all(ak_group *group, ak_write *first, ak_error *err)
+{
+    ak_error floor;
+    ak_status full = ak_store_room(group->store, &floor);
+    ak_status status = ak_sql_begin(group->store->catalog, AK_SQL_WRITE, err);
+    for (ak_write *write = first; status == AK_OK && write; write = write->next) {
+        if (full == AK_OK || frees_room(write)) {
+            status = apply_one(group, write, err);
+        } else {
+            write->status = full;
+            write->error = floor;
+        }
+    }
+    return status;
+}
+
+// Proxies and originals, on disk before the catalog names them.
+static ak_status bring(ak_group *group, ak_error *err)
+{
+    ak_store *store = group->store;
+    ak_status status = AK_OK;
+    size_t n = 0;
+    if (group->n.arrivals == 0)
+        return AK_OK;
+    const ak_sha256 **originals = ak_alloc(group->n.arrivals, sizeof(*originals));
+    if (!originals)
+        return ak_fail(err, AK_OUT_OF_MEMORY, "no memory for a group's originals");
+    status = ak_sql_begin(store->proxies, AK_SQL_WRITE, err);
+    if (status == AK_OK)
+        status = ak_proxies_arrived(store->proxies, err); // the group before has been committed
+    for (size_t i = 0; status == AK_OK && i < group->n.arrivals; i++) {
+        ak_arrival *arrival = &group->arrivals[i];
+        status = ak_proxies_arrive(store->proxies, arrival->sum, err);
+        if (status == AK_OK && arrival->proxy.n)
+            status = ak_proxies_put(store->proxies, arrival->sum, arrival->proxy, err);
+    }
+    if (status == AK_OK)
+        status = ak_sql_commit(store->proxies, err);
+    ak_sql_rollback(store->proxies);
+    store->unsettled = true; // until the catalog's commit, or until it is all removed
+    for (size_t i = 0; status == AK_OK && i < group->n.arrivals; i++) {
+        ak_arrival *arrival = &group->arrivals[i];
+        if (!arrival->original.n)
+            continue;
+        status = ak_blobs_put(&store->blobs, arrival->sum, arrival->original, err);
+        originals[n++] = arrival->sum;
+    }
+    if (status == AK_OK && n)
+        status = ak_blobs_settle(&store->blobs, originals, n, err);
+    free(originals);
+    return status;
+}
+
+static ak_status touch(ak_group *group, ak_generation *generation, ak_error *err)
+{
+    for (size_t i = 0; i < group->touched_n; i++)
+        if (group->touched[i] == generation)
+            return AK_OK;
+    if (!group->touched)
+        group->touched = ak_alloc(group->n.vectors, sizeof(*group->touched));
+    if (!group->touched)
+        return ak_fail(err, AK_OUT_OF_MEMORY, "no memory for a group's vectors");
+    ak_vectors_begin(generation->vectors);
+    group->touched[group->touched_n++] = generation;
+    return AK_OK;
+}
+
+// Vectors, under the sequence that the catalog's commit makes current.
+static ak_status lay_vectors(ak_group *group, ak_error *err)
+{
+    ak_status status = AK_OK;
+    for (size_t i = 0; status == AK_OK && i < group->n.vectors; i++) {
+        ak_vector_change *change = &group->vectors[i];
+        status = touch(group, change->generation, err);
+        if (status != AK_OK)
+            break;
+        ak_vectors *vectors = change->generation->vectors;
+        status = change->vector ? ak_vectors_append(vectors, &change->row, change->vector, err)
+                                : ak_vectors_remove(vectors, change->row.image, err);
+    }
+    for (size_t i = 0; status == AK_OK && i < group->touched_n; i++)
+        status = ak_catalog_sequence_set(group->store->catalog, group->touched[i]->collection,
+                                         ak_vectors_next(group->touched[i]->vectors), err);
+    if (status == AK_OK && !ak_generations_reserve(&group->store->generations, group->n.serving))
+        status = ak_fail(err, AK_OUT_OF_MEMORY, "no memory for another collection");
+    return status;
+}
+
+static void publish(ak_group *group)
+{
+    ak_store *store = group->store;
+    bool due = false;
+    for (size_t i = 0; i < group->touched_n; i++)
+        ak_vectors_publish(group->touched[i]->vectors);
+    for (size_t i = 0; i < group->n.serving; i++) {
+        ak_serving_change *change = &group->serving[i];
+        if (change->added) {
+            ak_generations_add(&store->generations, change->generation);
+            continue;
+        }
+        atomic_store(&change->generation->dropped, true);
+        ak_folder_drop_cache(store, change->generation);
+        ak_generations_drop(&store->generations, change->generation);
+    }
+    for (size_t i = 0; i < group->touched_n; i++)
+        due = due || ak_vectors_fold_due(group->touched[i]->vectors);
+    if (due)
+        ak_folder_wake(store);
+}
+
+static ak_status commit(ak_group *group, ak_write *first, ak_error *err)
+{
+    ak_store *store = group->store;
+    ak_status status = store->unsettled ? ak_clean_arrivals(store, err) : AK_OK;
+    if (status == AK_OK)
+        status = apply_all(group, first, err);
+    if (status != AK_OK || !group->changed)
+        goto done;
+    status = bring(group, err);
+    if (status == AK_OK)
+        status = lay_vectors(group, err);
+    if (status == AK_OK)
+        status = ak_sql_commit(store->catalog, err);
+    if (status == AK_OK) {
+        store->unsettled = false;
+        publish(group);
+        return AK_OK;
+    }
+    for (size_t i = 0; i < group->touched_n; i++)
+        ak_vectors_retract(group->touched[i]->vectors);
+done:
+    ak_sql_rollback(store->catalog);
+    if (store->unsettled && status != AK_OK)
+        ak_clean_arrivals(store, NULL); // again before the next group when it fails now
+    return status;
+}
+
+static void answer(ak_write *first, ak_status status, const ak_error *err)
+{
+    for (ak_write *write = first, *next; write; write = next) {
+        next = write->next; // done() may free the write
+        if (status != AK_OK && write->status == AK_OK) {
+            write->status = status;
+            write->error = *err;
+        }
+        if (write->status != AK_OK) {
+            write->created = false;
+            ak_image_record_clear(&write->record);
+            ak_collection_clear(&write->collection_out);
+        }
+        write->next = NULL;
+        write->done(write);
+    }
+}
+
+static void grumble(ak_store *store, const char *what, const ak_error *err)
+{
+    if (store->grumble_s && ak_clock_s() - store->grumble_s < GRUMBLE_S)
+        return;
+    store->grumble_s = ak_clock_s();
+    ak_log(AK_LOG_ERROR, "%s: %s", what, err->text);
+}
+
+static void commit_group(ak_store *store, ak_write *first)
+{
+    ak_error err = {AK_OK, ""};
+    ak_group group = {.store = store};
+    for (ak_write *write = first; write; write = write->next) {
+        write->status = AK_OK;
+        write->error = (ak_error){AK_OK, ""};
+        write->record = (ak_image_record){0};
+        write->collection_out = (ak_collection){0};
+    }
+    ak_status status = commit(&group, first, &err);
+    if (status == AK_OK)
+        store->sweep_due = store->sweep_due || group.deleted;
+    else
+        grumble(store, "a group of writes failed", &err);
+    ak_group_clear(&group);
+    answer(first, status, &err);
+}
+
+// --- the thread --------------------------------------------------------------------------------
+
+// Detaches up to group_writes writes; NULL with *stop set when the store closes and none is left.
+static ak_write *take(ak_store *store, bool *stop)
+{
+    pthread_mutex_lock(&store->queue_lock);
+    while (!store->queue_first && !store->closing && !store->unpinned && !store->sweep_due)
+        pthread_cond_wait(&store->queue_filled, &store->queue_lock);
+    store->sweep_due = store->sweep_due || store->unpinned;
+    store->unpinned = false;
+    ak_write *first = store->queue_first, *last = NULL;
+    size_t n = 0;
+    for (ak_write *write = first; write && n < store->options.group_writes;
+         write = write->next, n++)
+        last = write;
+    if (last) {
+        store->queue_first = last->next;
+        last->next = NULL;
+    }
+    if (!store->queue_first)
+        store->queue_last = NULL;
+    store->queue_n -= n;
+    *stop = store->closing && !first;
+    pthread_mutex_unlock(&store->queue_lock);
+    return first;
+}
+
+static void *run(void *arg)
+{
+    ak_store *store = arg;
+    for (;;) {
+        bool stop = false, more = false;
+        ak_error err;
+        ak_write *first = take(store, &stop);
+        if (stop)
+            break;
+        if (first)
+            commit_group(store, first);
+        if (!store->sweep_due)
+            continue;
+        // A step that fails is tried again after the next deletion or at the next start.
+        if (ak_clean_step(store, &more, &err) != AK_OK) {
+            grumble(store, "deleted pictures are not removed yet", &err);
+            more = false;
+        }
+        store->sweep_due = more;
+    }
+    return NULL;
+}
+
+ak_status ak_writer_start(ak_store *store, ak_error *err)
+{
+    int rc = pthread_create(&store->writer, NULL, run, store);
+    if (rc != 0)
+        return ak_fail_errno(err, rc, "cannot start the writer");
+    pthread_setname_np(store->writer, "akin-writer");
+    store->writer_runs = true;
+    return AK_OK;
+}
+
+void ak_writer_stop(ak_store *store)
+{
+    if (!store->writer_runs)
+        return;
+    pthread_mutex_lock(&store->queue_lock);
+    store->closing = true;
+    pthread_cond_signal(&store->queue_filled);
+    pthread_mutex_unlock(&store->queue_lock);
+    pthread_join(store->writer, NULL);
+    store->writer_runs = false;
+}
+
+// --- callers -----------------------------------------------------------------------------------
+
+ak_status ak_store_submit(ak_store *store, ak_write *write, ak_error *err)
+{
+    ak_status status = AK_OK;
+    pthread_mutex_lock(&store->queue_lock);
+    if (store->closing)
+        status = ak_fail(err, AK_SHUTTING_DOWN, "the store is closing");
+    else if (store->queue_n >= store->options.write_queue)
+        status = ak_fail(err, AK_OVERLOADED, "%zu writes wait; at most %zu may", store->queue_n,
+                         store->options.write_queue);
+    if (status == AK_OK) {
+        write->next = NULL;
+        if (store->queue_last)
+            store->queue_last->next = write;
+        else
+            store->queue_first = write;
+        store->queue_last = write;
+        store->queue_n++;
+        pthread_cond_signal(&store->queue_filled);
+    }
+    pthread_mutex_unlock(&store->queue_lock);
+    return status;
+}
+
+typedef struct {
+    pthread_mutex_t lock;
+    pthread_cond_t told;
+    bool done;
+} waiter;
+
+static void wake(ak_write *write)
+{
+    waiter *waiting = write->arg;
+    pthread_mutex_lock(&waiting->lock);
+    waiting->done = true;
+    pthread_cond_signal(&waiting->told);
+    pthread_mutex_unlock(&waiting->lock);
+}
+
+ak_status ak_store_write(ak_store *store, ak_write *write, ak_error *err)
+{
+    waiter waiting = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false};
+    void (*done)(ak_write *) = write->done;
+    void *arg = write->arg;
+    write->done = wake;
+    write->arg = &waiting;
+    ak_status status = ak_store_submit(store, write, err);
+    if (status == AK_OK) {
+        pthread_mutex_lock(&waiting.lock);
+        while (!waiting.done)
+            pthread_cond_wait(&waiting.told, &waiting.lock);
+        pthread_mutex_unlock(&waiting.lock);
+        status = write->status;
+        if (err)
+            *err = write->error;
+    }
+    write->done = done;
+    write->arg = arg;
+    return status;
+}

@@ -1,0 +1,36 @@
+// What the server's parts share: one ak_server, made by server.c, read by everyone.
+//
+// Nothing in it changes after ak_server_start, so no lock guards it; the parts behind the pointers
+// guard themselves.
+#ifndef AK_SERVER_DAEMON_H
+#define AK_SERVER_DAEMON_H
+
+#include "core/describe/model.h"
+#include "index/store.h"
+#include "server/batcher.h"
+#include "server/cursor.h"
+#include "server/http.h"
+#include "server/keys.h"
+#include "server/picture.h"
+#include "server/server.h"
+#include "server/work.h"
+
+struct ak_server {
+    const ak_server_options *options;
+    ak_store *store;
+    ak_model *model; // the one that serves
+    ak_batcher *batcher;
+    ak_work *work;
+    ak_http *http;
+    ak_keys *keys;
+    ak_budget decoded; // bytes of pictures being decoded
+    ak_cursor_key cursor_key;
+};
+
+static inline ak_image_limits ak_server_picture_limits(const ak_server *server)
+{
+    return (ak_image_limits){.pixels = (size_t)server->options->picture_pixels,
+                             .side = (int)server->options->picture_side};
+}
+
+#endif

@@ -1,0 +1,161 @@
+// Start, stop, and what the parts are given. The order of starting is the order of need; stopping
+// is the reverse, and the network goes first so that nothing new comes in.
+#include "server/server.h"
+
+#include "core/base/file.h"
+#include "core/base/log.h"
+#include "server/daemon.h"
+#include "server/routes.h"
+
+#include <jansson.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#define CURSOR_KEY_FILE "cursor.key"
+
+static size_t cores(void)
+{
+    long n = sysconf(_SC_NPROCESSORS_ONLN);
+    return n > 0 ? (size_t)n : 1;
+}
+
+// The shipped model goes into a folder that has none yet; what serves is read back from there, so
+// that a newer release does not change what stored vectors mean.
+static ak_status open_model(ak_server *s, ak_error *err)
+{
+    const ak_server_options *o = s->options;
+    ak_model *shipped = NULL;
+    ak_buf file = {0};
+    char id[AK_NAME_MAX + 1];
+    ak_status status = ak_store_base_model(id, s->store, err);
+    if (status == AK_OK && !id[0]) {
+        if (o->model_path)
+            status = ak_file_read(&file, o->model_path, AK_MODEL_FILE_LIMIT, err);
+        else if (!o->model_bytes.n)
+            status = ak_fail(err, AK_NOT_FOUND,
+                             "the data folder has no model yet, and none was given to start with");
+        ak_bytes bytes = o->model_path ? ak_buf_bytes(&file) : o->model_bytes;
+        if (status == AK_OK)
+            status = ak_model_read(&shipped, bytes, err);
+        if (status == AK_OK)
+            status = ak_store_model_add(s->store, ak_model_id(shipped), ak_model_dims(shipped),
+                                        bytes, err);
+        if (status == AK_OK)
+            status = ak_store_base_model(id, s->store, err);
+        ak_buf_clear(&file);
+    }
+    if (status == AK_OK)
+        status = ak_store_model_read(&file, s->store, id, err);
+    if (status == AK_OK)
+        status = ak_model_read(&s->model, ak_buf_bytes(&file), err);
+    ak_buf_clear(&file);
+    ak_model_free(shipped);
+    return status;
+}
+
+static ak_status read_precision(ak_precision *out, const char *text, ak_error *err)
+{
+    static const char *const names[] = {"auto", "f32", "bf16"};
+    static const ak_precision values[] = {AK_PRECISION_AUTO, AK_PRECISION_F32, AK_PRECISION_BF16};
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+        if (strcmp(text, names[i]) == 0) {
+            *out = values[i];
+            return AK_OK;
+        }
+    }
+    return ak_fail(err, AK_BAD_VALUE, "setting precision is \"%.32s\"; it takes auto, f32 or bf16",
+                   text);
+}
+
+// A folder that cannot be written serves on; its cursors then end with the process.
+static void open_cursor_key(ak_server *s)
+{
+    ak_error err = {0};
+    ak_cursor_key *key = &s->cursor_key;
+    if (ak_secret_file(key->at, sizeof key->at, s->options->data, CURSOR_KEY_FILE, &err) == AK_OK)
+        return;
+    ak_log(AK_LOG_WARN, "cursors will not outlive this process: %s", err.text);
+    if (getrandom(key->at, sizeof key->at, 0) != (ssize_t)sizeof key->at)
+        ak_log(AK_LOG_WARN, "no random bytes for the cursors' key");
+}
+
+ak_status ak_server_start(ak_server **out, const ak_server_options *options, ak_error *err)
+{
+    *out = NULL;
+    json_object_seed(0); // before there are threads
+    ak_server *s = calloc(1, sizeof *s);
+    if (!s)
+        return ak_fail(err, AK_OUT_OF_MEMORY, "no memory for the server");
+    s->options = options;
+    ak_budget_init(&s->decoded, (size_t)options->decoded_bytes);
+    ak_store_options store = AK_STORE_OPTIONS_DEFAULT;
+    store.disk_floor = options->disk_floor;
+    // Every write in flight has a place: the slots of pictures, and one a request for the rest.
+    store.write_queue = (size_t)(options->ingest_pictures + options->work_queue);
+    ak_batcher_options batcher = {.threads = (int)options->embed_threads,
+                                  .wait_us = (unsigned)options->batch_wait_us};
+    ak_http_handler handler = {.head = ak_routes_head, .complete = ak_routes_complete, .server = s};
+    if (read_precision(&batcher.precision, options->precision, err) != AK_OK ||
+        ak_store_open(&s->store, options->data, &store, err) != AK_OK ||
+        open_model(s, err) != AK_OK || ak_keys_open(&s->keys, options, err) != AK_OK ||
+        ak_batcher_start(&s->batcher, s->model, &batcher, err) != AK_OK ||
+        ak_work_start(&s->work, options->workers ? (size_t)options->workers : cores(),
+                      (size_t)options->work_queue, (size_t)options->ingest_pictures, err) != AK_OK)
+        goto failed;
+    open_cursor_key(s);
+    if (ak_http_start(&s->http, options, &handler, err) != AK_OK)
+        goto failed;
+    *out = s;
+    return AK_OK;
+failed:
+    ak_server_stop(s);
+    return err->status;
+}
+
+int ak_server_port(const ak_server *server)
+{
+    return ak_http_port(server->http);
+}
+
+void ak_server_stop(ak_server *s)
+{
+    if (!s)
+        return;
+    ak_http_stop(s->http);
+    ak_work_stop(s->work);
+    ak_batcher_stop(s->batcher);
+    ak_keys_close(s->keys);
+    if (s->store)
+        ak_store_close(s->store);
+    ak_model_free(s->model);
+    ak_budget_clear(&s->decoded);
+    free(s);
+}
+
+ak_status ak_server_run(const ak_server_options *options, ak_error *err)
+{
+    ak_server *server = NULL;
+    sigset_t stop, before;
+    int got = 0;
+    sigemptyset(&stop);
+    sigaddset(&stop, SIGTERM);
+    sigaddset(&stop, SIGINT);
+    signal(SIGPIPE, SIG_IGN);
+    pthread_sigmask(SIG_BLOCK, &stop, &before); // all threads to come inherit it
+    ak_status status = ak_server_start(&server, options, err);
+    if (status != AK_OK)
+        goto done;
+    const char *colon = strrchr(options->listen, ':');
+    ak_log(AK_LOG_INFO, "listening on http://%.*s:%d", (int)(colon - options->listen),
+           options->listen, ak_server_port(server));
+    sigwait(&stop, &got);
+    ak_log(AK_LOG_INFO, "stopping: %s", got == SIGINT ? "interrupted" : "asked to end");
+    pthread_sigmask(SIG_SETMASK, &before, NULL); // a second signal ends the process
+    ak_server_stop(server);
+done:
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return status;
+}

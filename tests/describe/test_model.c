@@ -1,0 +1,240 @@
+// Models: built, read back, damaged; embedders: the same descriptor by any batch and precision.
+#include "core/describe/colour.h"
+#include "core/describe/model_build.h"
+#include "core/describe/whitening.h"
+#include "core/nn/dnn.h"
+#include "tests/learn/made_pictures.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { PICTURES = 150, SIDE = 48, DIMS = 32 };
+
+static ak_pictures set;
+static ak_buf file;
+static ak_model *model;
+
+static const ak_image *picture(void *arg, size_t i)
+{
+    (void)arg;
+    return &set.items[i].image;
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    made_pictures(&set, PICTURES, 5, 64);
+    ak_graph g;
+    ak_resnet net = {{1, 1, 1, 1}, 0.25f, 2, 2};
+    ak_error err = {0};
+    if (ak_resnet_graph(&g, &net, SIDE, &err) != AK_OK)
+        return -1;
+    ak_head head = {g.features, 32, 16};
+    float *params = ak_alloc(g.params, 4), *stats = ak_alloc(g.stats, 4);
+    float *head_params = ak_alloc(ak_head_params(&head), 4);
+    float *head_stats = ak_alloc(ak_head_stats(&head), 4);
+    ak_graph_init(params, stats, &g, 1);
+    ak_head_init(head_params, head_stats, &head, 1);
+    ak_model_parts parts = {net,  params, stats, head, head_params, head_stats,
+                            SIDE, DIMS,   0.5f,  0.1f, 0.5f,        "{\"views\": 12}"};
+    ak_status status = ak_model_build(&file, &parts, picture, NULL, PICTURES, &err);
+    if (status == AK_OK)
+        status = ak_model_read(&model, ak_buf_bytes(&file), &err);
+    free(params);
+    free(stats);
+    free(head_params);
+    free(head_stats);
+    if (status != AK_OK)
+        print_error("%s\n", err.text);
+    return status == AK_OK ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    ak_model_free(model);
+    ak_buf_clear(&file);
+    ak_pictures_clear(&set);
+    return 0;
+}
+
+static float *embed(const ak_model *m, ak_precision precision, size_t n, size_t step)
+{
+    ak_embedder *e;
+    ak_error err = {0};
+    size_t bytes = ak_model_input_bytes(m), dims = (size_t)ak_model_dims(m);
+    uint8_t *inputs = ak_alloc(n, bytes);
+    float *out = ak_alloc(n * dims, sizeof *out);
+    for (size_t i = 0; i < n; i++)
+        assert_int_equal(ak_model_prepare(inputs + i * bytes, m, &set.items[i].image, &err), AK_OK);
+    if (ak_embedder_new(&e, m, precision, &err) != AK_OK)
+        fail_msg("%s", err.text);
+    for (size_t i = 0; i < n; i += step)
+        assert_int_equal(ak_embedder_run(out + i * dims, e, inputs + i * bytes,
+                                         n - i < step ? n - i : step, &err),
+                         AK_OK);
+    ak_embedder_free(e);
+    free(inputs);
+    return out;
+}
+
+static double cosine(const float *x, const float *y, size_t dims)
+{
+    double dot = 0, xx = 0, yy = 0;
+    for (size_t i = 0; i < dims; i++) {
+        dot += (double)x[i] * (double)y[i];
+        xx += (double)x[i] * (double)x[i];
+        yy += (double)y[i] * (double)y[i];
+    }
+    assert_float_equal(xx, 1, 1e-4);
+    return dot / sqrt(xx * yy);
+}
+
+static void the_id_is_the_hash_and_the_shape_is_as_built(void **state)
+{
+    (void)state;
+    assert_int_equal(strlen(ak_model_id(model)), AK_MODEL_ID_HEX);
+    assert_int_equal(ak_model_dims(model), DIMS);
+    assert_int_equal(ak_model_input_bytes(model), 3 * SIDE * SIDE);
+    assert_int_equal(ak_model_parts_of(model).side, SIDE);
+}
+
+static void descriptors_do_not_depend_on_the_batch(void **state)
+{
+    (void)state;
+    float *whole = embed(model, AK_PRECISION_AUTO, PICTURES, PICTURES);
+    static const size_t steps[] = {1, 3, 7, 64, 90};
+    for (size_t s = 0; s < sizeof steps / sizeof *steps; s++) {
+        float *cut = embed(model, AK_PRECISION_AUTO, PICTURES, steps[s]);
+        for (size_t i = 0; i < PICTURES; i++)
+            assert_true(cosine(whole + i * DIMS, cut + i * DIMS, DIMS) >= 0.9999);
+        free(cut);
+    }
+    free(whole);
+}
+
+static double least_agreement(const ak_model *m, size_t n)
+{
+    float *f32 = embed(m, AK_PRECISION_F32, n, n), *bf16 = embed(m, AK_PRECISION_BF16, n, n);
+    size_t dims = (size_t)ak_model_dims(m);
+    double least = 1;
+    for (size_t i = 0; i < n; i++) {
+        double c = cosine(f32 + i * dims, bf16 + i * dims, dims);
+        least = c < least ? c : least;
+    }
+    free(f32);
+    free(bf16);
+    return least;
+}
+
+// The shipped encoder keeps the promise; whitened noise of random weights comes near it.
+static void precisions_agree(void **state)
+{
+    (void)state;
+    if (!ak_dnn_has_bf16())
+        skip();
+    ak_model *shipped;
+    ak_error err;
+    assert_int_equal(ak_model_load(&shipped, "models/akin.model", &err), AK_OK);
+    double least = least_agreement(shipped, 40);
+    print_message("shipped: least cosine between bf16 and f32 %.5f\n", least);
+    assert_true(least >= 0.999);
+    ak_model_free(shipped);
+    assert_true(least_agreement(model, 40) >= 0.98);
+}
+
+static void damaged_models_are_refused(void **state)
+{
+    (void)state;
+    ak_model *m;
+    ak_error err;
+    for (size_t i = 0; i < 40; i++) {
+        size_t at = i * (file.n - 1) / 39;
+        file.at[at] ^= 4;
+        assert_int_not_equal(ak_model_read(&m, ak_buf_bytes(&file), &err), AK_OK);
+        assert_null(m);
+        file.at[at] ^= 4;
+        assert_int_equal(ak_model_read(&m, (ak_bytes){file.at, at}, &err), AK_CORRUPT);
+    }
+    assert_int_equal(ak_model_load(&m, "no/such/file", &err), AK_NOT_FOUND);
+}
+
+static void random_models_have_the_same_shape_and_no_whitening(void **state)
+{
+    (void)state;
+    ak_model *random;
+    ak_error err;
+    assert_int_equal(ak_model_random(&random, model, 3, &err), AK_OK);
+    assert_int_equal(ak_model_input_bytes(random), ak_model_input_bytes(model));
+    ak_model_free(random);
+}
+
+// With power 1, no shrinking and all dimensions kept the covariance becomes the identity.
+static void whitening_whitens(void **state)
+{
+    (void)state;
+    enum { N = 400, D = 6 };
+    float x[N * D], mean[D], matrix[D * D];
+    ak_random r = ak_random_stream(8, 0, 0, 0);
+    for (int i = 0; i < N; i++) {
+        float base = (float)ak_random_normal(&r);
+        for (int j = 0; j < D; j++)
+            x[i * D + j] = 3 + base * (float)j + (float)ak_random_normal(&r) * (0.2f + (float)j);
+    }
+    assert_int_equal(ak_whitening_fit(mean, matrix, x, N, D, D, 1, 0, NULL), AK_OK);
+    double covariance[D][D] = {0};
+    for (int i = 0; i < N; i++) {
+        double y[D] = {0};
+        for (int k = 0; k < D; k++)
+            for (int j = 0; j < D; j++)
+                y[k] += (double)matrix[k * D + j] * (double)(x[i * D + j] - mean[j]);
+        for (int k = 0; k < D; k++)
+            for (int l = 0; l < D; l++)
+                covariance[k][l] += y[k] * y[l] / (N - 1);
+    }
+    for (int k = 0; k < D; k++)
+        for (int l = 0; l < D; l++)
+            assert_float_equal(covariance[k][l], k == l, 2e-3);
+    assert_int_equal(ak_whitening_fit(mean, matrix, x, 1, D, D, 1, 0, NULL), AK_BAD_VALUE);
+    assert_int_equal(ak_whitening_fit(mean, matrix, x, N, D, D + 1, 1, 0, NULL), AK_BAD_VALUE);
+}
+
+static void every_colour_has_a_bin_and_histograms_are_even_where_pictures_are(void **state)
+{
+    (void)state;
+    bool seen[AK_COLOUR_BINS] = {0};
+    for (int r = 0; r < 256; r += 5)
+        for (int g = 0; g < 256; g += 5)
+            for (int b = 0; b < 256; b += 5) {
+                int bin = ak_colour_bin((uint8_t)r, (uint8_t)g, (uint8_t)b);
+                assert_in_range(bin, 0, AK_COLOUR_BINS - 1);
+                seen[bin] = true;
+            }
+    for (int i = 0; i < AK_COLOUR_BINS; i++)
+        assert_true(seen[i]);
+    uint8_t pixels[3 * 30 * 30];
+    float histogram[AK_COLOUR_BINS];
+    for (int i = 0; i < 900; i++)
+        memcpy(pixels + 3 * i, (uint8_t[]){200, 30, 30}, 3);
+    ak_colour_histogram(histogram, pixels, 30);
+    assert_float_equal(histogram[ak_colour_bin(200, 30, 30)], 1, 1e-6);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_id_is_the_hash_and_the_shape_is_as_built),
+        cmocka_unit_test(descriptors_do_not_depend_on_the_batch),
+        cmocka_unit_test(precisions_agree),
+        cmocka_unit_test(damaged_models_are_refused),
+        cmocka_unit_test(random_models_have_the_same_shape_and_no_whitening),
+        cmocka_unit_test(whitening_whitens),
+        cmocka_unit_test(every_colour_has_a_bin_and_histograms_are_even_where_pictures_are),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
