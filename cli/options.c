@@ -26,6 +26,17 @@ bool ak_options_number(long *out, const char *text, long least, long most)
     return true;
 }
 
+static bool real(double *out, const char *text, double least, double most)
+{
+    char *end;
+    errno = 0;
+    double value = strtod(text, &end);
+    if (errno || *end || end == text || !(value >= least && value <= most))
+        return false;
+    *out = value;
+    return true;
+}
+
 static void print_option(const char *name, const char *value, const char *help)
 {
     char left[64];
@@ -71,9 +82,15 @@ static bool set(const ak_option *o, const ak_usage *usage, const char *text)
     case AK_OPTION_LIST:
         return list_add(o->target, text);
     case AK_OPTION_NUMBER:
-        if (ak_options_number(o->target, text, o->least, o->most))
+        if (ak_options_number(o->target, text, (long)o->least, (long)o->most))
             return true;
-        fprintf(stderr, "akin %s: --%s is \"%s\"; it must be a whole number from %ld to %ld\n",
+        fprintf(stderr, "akin %s: --%s is \"%s\"; it must be a whole number from %.0f to %.0f\n",
+                usage->command, o->name, text, o->least, o->most);
+        return false;
+    case AK_OPTION_REAL:
+        if (real(o->target, text, o->least, o->most))
+            return true;
+        fprintf(stderr, "akin %s: --%s is \"%s\"; it must be a number from %g to %g\n",
                 usage->command, o->name, text, o->least, o->most);
         return false;
     }
@@ -84,7 +101,7 @@ int ak_options_parse(char ***operands, const ak_usage *usage, int argc, char **a
 {
     struct option table[OPTIONS_MAX + 3] = {0};
     int n = 0;
-    for (; usage->options[n].name && n < OPTIONS_MAX; n++) {
+    for (; n < OPTIONS_MAX && usage->options[n].name; n++) {
         bool flag = usage->options[n].kind == AK_OPTION_FLAG;
         table[n] = (struct option){usage->options[n].name, flag ? no_argument : required_argument,
                                    NULL, FIRST + n};
@@ -115,7 +132,9 @@ int ak_options_parse(char ***operands, const ak_usage *usage, int argc, char **a
         }
     }
     size_t given = (size_t)(argc - optind);
-    if (given != usage->operand_count) {
+    if (usage->operands_given)
+        *usage->operands_given = given;
+    if (given < usage->operand_count || (given > usage->operand_count && !usage->operands_given)) {
         if (given < usage->operand_count)
             fprintf(stderr, "akin %s: %s is missing\n", usage->command, usage->operands);
         else

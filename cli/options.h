@@ -9,6 +9,7 @@ typedef enum {
     AK_OPTION_FLAG,   // target: bool
     AK_OPTION_TEXT,   // target: const char *, borrowed from argv; left alone when not given
     AK_OPTION_NUMBER, // target: long, between least and most
+    AK_OPTION_REAL,   // target: double, between least and most
     AK_OPTION_LIST,   // target: ak_option_list; may be given again and again
 } ak_option_kind;
 
@@ -23,7 +24,7 @@ typedef struct {
     const char *value; // as --help calls it; NULL for a flag
     const char *help;
     void *target;
-    long least, most;
+    double least, most;
 } ak_option;
 
 typedef struct {
@@ -31,7 +32,8 @@ typedef struct {
     const char *operands;     // "DIR|TAR", "" for none
     const char *about;        // some lines for --help
     const ak_option *options; // ended by one without a name; --help and --json are added
-    size_t operand_count;     // exactly so many must stand
+    size_t operand_count;     // exactly so many must stand,
+    size_t *operands_given;   // or, when this is not NULL, so many and more: their number
     bool *json;
 } ak_usage;
 

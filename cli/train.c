@@ -3,13 +3,12 @@
 // Beside the model FILE lies FILE.state, the run's whole state, replaced every --save-minutes and
 // when the run is stopped by SIGINT or SIGTERM; --resume goes on from it.
 #include "cli/cli.h"
+#include "cli/options.h"
 #include "core/base/clock.h"
 #include "core/base/file.h"
 #include "core/describe/model_build.h"
 #include "core/learn/trainer.h"
 
-#include <errno.h>
-#include <getopt.h>
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
@@ -19,41 +18,16 @@
 
 #define STATE_LIMIT ((size_t)1 << 30)
 
-static const char help[] =
-    "usage: akin train --data TAR|DIR... --out FILE (--views N | --minutes M) [options]\n"
-    "Trains an encoder: class-proxy softmax over the folders' names plus two-view NT-Xent.\n"
-    "  --data PATH...     tars or folders of pictures; the first folder in a name is the class\n"
-    "  --out FILE         the model; FILE.state is the run's state\n"
-    "  --views N          length of the run in views (two a picture and step)\n"
-    "  --minutes M        length of the run in minutes of training\n"
-    "  --resume           go on from FILE.state\n"
-    "  --seed N           1\n"
-    "  --batch N          pictures a step, 128\n"
-    "  --side PX          64; --late-side PX, 96, from --late-from SHARE, 0.8, of the run on\n"
-    "  --rate R           0.15, at its highest\n"
-    "  --keep-side PX     pictures are kept with this shorter side at most, 128\n"
-    "  --memory MIB       for the decoded pictures, 16384\n"
-    "  --threads N        that make views, 2\n"
-    "  --save-minutes M   between saved states, 10\n"
-    "  --f32              compute in f32 where bf16 would be faster\n"
-    "  --serve-side PX    what the model serves at, 96\n"
-    "  --dims N           of the descriptor, 256\n"
-    "  --power P          of the whitening, 0.5; --shrink S, 0.1, share of the mean eigenvalue\n"
-    "  --colour W         weight of the colour part, 0: none\n"
-    "  --fit N            training pictures that the whitening is fitted on, 12000\n"
-    "  --json             progress and result as JSON lines\n";
-
 typedef struct {
     ak_recipe recipe;
     char **data;
-    int data_n, keep_side;
-    size_t memory;
+    size_t data_n;
+    const char *first; // what stood behind --data
     const char *out;
     char *state;
-    bool resume, json;
-    double save_minutes;
-    int serve_side;
-    double dims, power, shrink, colour, fit; // of the model that is made at the end
+    bool resume, json, f32;
+    long views, seed, batch, side, late_side, keep_side, memory, threads, serve_side, dims, fit;
+    double minutes, late_from, rate, save_minutes, power, shrink, colour;
 } job;
 
 static volatile sig_atomic_t stopped;
@@ -73,190 +47,76 @@ void ak_cli_wait_passively(char **argv)
     execv("/proc/self/exe", argv);
 }
 
-static bool number(double *out, const char *name, const char *text, double least, double most)
-{
-    char *end;
-    errno = 0;
-    double v = strtod(text, &end);
-    if (errno || *end || end == text || !(v >= least && v <= most)) {
-        fprintf(stderr, "akin train: --%s %s; a number from %g to %g is needed\n", name, text,
-                least, most);
-        return false;
-    }
-    *out = v;
-    return true;
-}
-
-enum {
-    DATA = 256,
-    OUT,
-    VIEWS,
-    MINUTES,
-    RESUME,
-    SEED,
-    BATCH,
-    SIDE,
-    LATE_SIDE,
-    LATE_FROM,
-    RATE,
-    KEEP,
-    MEMORY,
-    THREADS,
-    SAVE,
-    F32,
-    SERVE_SIDE,
-    DIMS,
-    POWER,
-    SHRINK,
-    COLOUR,
-    FIT,
-    JSON,
-    HELP
-};
-
-static const struct option options[] = {
-    {"data", required_argument, NULL, DATA},
-    {"out", required_argument, NULL, OUT},
-    {"views", required_argument, NULL, VIEWS},
-    {"minutes", required_argument, NULL, MINUTES},
-    {"resume", no_argument, NULL, RESUME},
-    {"seed", required_argument, NULL, SEED},
-    {"batch", required_argument, NULL, BATCH},
-    {"side", required_argument, NULL, SIDE},
-    {"late-side", required_argument, NULL, LATE_SIDE},
-    {"late-from", required_argument, NULL, LATE_FROM},
-    {"rate", required_argument, NULL, RATE},
-    {"keep-side", required_argument, NULL, KEEP},
-    {"memory", required_argument, NULL, MEMORY},
-    {"threads", required_argument, NULL, THREADS},
-    {"save-minutes", required_argument, NULL, SAVE},
-    {"f32", no_argument, NULL, F32},
-    {"serve-side", required_argument, NULL, SERVE_SIDE},
-    {"dims", required_argument, NULL, DIMS},
-    {"power", required_argument, NULL, POWER},
-    {"shrink", required_argument, NULL, SHRINK},
-    {"colour", required_argument, NULL, COLOUR},
-    {"fit", required_argument, NULL, FIT},
-    {"json", no_argument, NULL, JSON},
-    {"help", no_argument, NULL, HELP},
-    {0},
-};
-
-// 0: go on; else the exit status plus one.
 static int parse(job *j, int argc, char **argv)
 {
-    int option, at;
-    double v;
-    while ((option = getopt_long(argc, argv, "", options, &at)) != -1) {
-        const char *name = option >= DATA ? options[option - DATA].name : "";
-        switch (option) {
-        case DATA: // takes all that follow up to the next option
-            j->data = argv + optind - 1;
-            for (j->data_n = 1; optind < argc && argv[optind][0] != '-'; optind++)
-                j->data_n++;
-            break;
-        case OUT:
-            j->out = optarg;
-            break;
-        case VIEWS:
-            if (!number(&v, name, optarg, 1, 1e15))
-                return 3;
-            j->recipe.views_total = (uint64_t)v;
-            break;
-        case MINUTES:
-            if (!number(&j->recipe.minutes, name, optarg, 0.01, 1e6))
-                return 3;
-            break;
-        case RESUME:
-            j->resume = true;
-            break;
-        case SEED:
-            if (!number(&v, name, optarg, 0, 9e15))
-                return 3;
-            j->recipe.seed = (uint64_t)v;
-            break;
-        case BATCH:
-            if (!number(&v, name, optarg, 2, 4096))
-                return 3;
-            j->recipe.batch = (size_t)v;
-            break;
-        case SIDE:
-        case LATE_SIDE:
-        case KEEP:
-            if (!number(&v, name, optarg, 8, 1024))
-                return 3;
-            *(option == SIDE   ? &j->recipe.side
-              : option == KEEP ? &j->keep_side
-                               : &j->recipe.late_side) = (int)v;
-            break;
-        case LATE_FROM:
-            if (!number(&j->recipe.late_from, name, optarg, 0, 1))
-                return 3;
-            break;
-        case RATE:
-            if (!number(&v, name, optarg, 1e-9, 100))
-                return 3;
-            j->recipe.rate = (float)v;
-            break;
-        case MEMORY:
-            if (!number(&v, name, optarg, 1, 1e9))
-                return 3;
-            j->memory = (size_t)v << 20;
-            break;
-        case THREADS:
-            if (!number(&v, name, optarg, 1, 64))
-                return 3;
-            j->recipe.threads = (int)v;
-            break;
-        case SAVE:
-            if (!number(&j->save_minutes, name, optarg, 0.01, 1e6))
-                return 3;
-            break;
-        case F32:
-            j->recipe.bf16 = false;
-            break;
-        case SERVE_SIDE:
-            if (!number(&v, name, optarg, 16, 512))
-                return 3;
-            j->serve_side = (int)v;
-            break;
-        case DIMS:
-            if (!number(&j->dims, name, optarg, 1, 4096))
-                return 3;
-            break;
-        case POWER:
-            if (!number(&j->power, name, optarg, 0, 2))
-                return 3;
-            break;
-        case SHRINK:
-            if (!number(&j->shrink, name, optarg, 0, 10))
-                return 3;
-            break;
-        case COLOUR:
-            if (!number(&j->colour, name, optarg, 0, 1000))
-                return 3;
-            break;
-        case FIT:
-            if (!number(&j->fit, name, optarg, 2, 1e7))
-                return 3;
-            break;
-        case JSON:
-            j->json = true;
-            break;
-        case HELP:
-            fputs(help, stdout);
-            return 1;
-        default:
-            fputs("akin train --help lists the options\n", stderr);
-            return 3;
-        }
+    const ak_option table[] = {
+        {AK_OPTION_TEXT, "data", "PATH...",
+         "tars or folders; the first folder in a name is the class", &j->first, 0, 0},
+        {AK_OPTION_TEXT, "out", "FILE", "the model; FILE.state is the run's state", &j->out, 0, 0},
+        {AK_OPTION_NUMBER, "views", "N", "length of the run in views, two a picture and step",
+         &j->views, 1, 1e15},
+        {AK_OPTION_REAL, "minutes", "M", "length of the run in minutes of training", &j->minutes,
+         0.001, 1e6},
+        {AK_OPTION_FLAG, "resume", NULL, "go on from FILE.state", &j->resume, 0, 0},
+        {AK_OPTION_NUMBER, "seed", "N", "1", &j->seed, 0, 1e15},
+        {AK_OPTION_NUMBER, "batch", "N", "pictures a step (128)", &j->batch, 2, 4096},
+        {AK_OPTION_NUMBER, "side", "PX", "of the views (64)", &j->side, 8, 1024},
+        {AK_OPTION_NUMBER, "late-side", "PX", "of the views late in the run (96)", &j->late_side, 8,
+         1024},
+        {AK_OPTION_REAL, "late-from", "SHARE", "of the run, from where on it is late (0.8)",
+         &j->late_from, 0, 1},
+        {AK_OPTION_REAL, "rate", "R", "the learning rate at its highest (0.15)", &j->rate, 1e-9,
+         100},
+        {AK_OPTION_NUMBER, "keep-side", "PX", "shorter side that pictures are kept with (128)",
+         &j->keep_side, 8, 1024},
+        {AK_OPTION_NUMBER, "memory", "MIB", "for the decoded pictures (16384)", &j->memory, 1, 1e9},
+        {AK_OPTION_NUMBER, "threads", "N", "that make views (2)", &j->threads, 1, 64},
+        {AK_OPTION_REAL, "save-minutes", "M", "between saved states (10)", &j->save_minutes, 0.001,
+         1e6},
+        {AK_OPTION_FLAG, "f32", NULL, "compute in f32 where bf16 would be faster", &j->f32, 0, 0},
+        {AK_OPTION_NUMBER, "serve-side", "PX", "what the model serves at (96)", &j->serve_side, 16,
+         512},
+        {AK_OPTION_NUMBER, "dims", "N", "of the descriptor (256)", &j->dims, 1, 4096},
+        {AK_OPTION_REAL, "power", "P", "of the whitening (0.5)", &j->power, 0, 2},
+        {AK_OPTION_REAL, "shrink", "S", "of the whitening, in mean eigenvalues (0.1)", &j->shrink,
+         0, 10},
+        {AK_OPTION_REAL, "colour", "W", "weight of the colour part, 0 for none (7)", &j->colour, 0,
+         1000},
+        {AK_OPTION_NUMBER, "fit", "N", "training pictures that the whitening is fitted on (12000)",
+         &j->fit, 2, 1e7},
+        {0}};
+    const ak_usage usage = {
+        .command = "train",
+        .operands = "--data TAR|DIR... --out FILE (--views N | --minutes M)",
+        .about = "Trains an encoder: class-proxy softmax over the folders' names plus two-view\n"
+                 "NT-Xent. --json: progress and result as JSON lines.",
+        .options = table,
+        .operands_given = &j->data_n,
+        .json = &j->json};
+    char **operands;
+    int status = ak_options_parse(&operands, &usage, argc, argv);
+    if (status != AK_OPTIONS_GO)
+        return status;
+    if (!j->first || !j->out || (!j->views && !(j->minutes > 0))) {
+        fprintf(stderr, "akin train: %s missing\nsee `akin train --help`\n",
+                !j->first ? "--data is"
+                : !j->out ? "--out is"
+                          : "--views or --minutes is");
+        return AK_EXIT_USAGE;
     }
-    if (optind < argc || !j->data || !j->out) {
-        fprintf(stderr, "akin train: %s\nakin train --help lists the options\n",
-                optind < argc ? "an argument without an option" : "--data and --out are needed");
-        return 3;
-    }
-    return 0;
+    j->data = operands; // what follows --data's first path
+    ak_recipe *r = &j->recipe;
+    r->views_total = (uint64_t)j->views;
+    r->minutes = j->minutes;
+    r->seed = (uint64_t)j->seed;
+    r->batch = (size_t)j->batch;
+    r->side = (int)j->side;
+    r->late_side = (int)j->late_side;
+    r->late_from = j->late_from;
+    r->rate = (float)j->rate;
+    r->threads = (int)j->threads;
+    r->bf16 = !j->f32;
+    return AK_OPTIONS_GO;
 }
 
 static void report(const ak_train_progress *p, bool json, bool last)
@@ -297,9 +157,10 @@ static ak_status save(const ak_trainer *trainer, const char *path, ak_error *err
 
 static ak_status load_pictures(ak_pictures *pictures, const job *j, ak_error *err)
 {
-    ak_status status = AK_OK;
-    for (int i = 0; i < j->data_n && status == AK_OK; i++)
-        status = ak_pictures_add(pictures, j->data[i], j->keep_side, j->memory, err);
+    size_t memory = (size_t)j->memory << 20;
+    ak_status status = ak_pictures_add(pictures, j->first, (int)j->keep_side, memory, err);
+    for (size_t i = 0; i < j->data_n && status == AK_OK; i++)
+        status = ak_pictures_add(pictures, j->data[i], (int)j->keep_side, memory, err);
     if (status == AK_OK)
         status = ak_pictures_index(pictures, err);
     if (status == AK_OK)
@@ -336,7 +197,7 @@ static ak_status finish(const ak_trainer *trainer, const ak_pictures *pictures, 
                             .head = t.head,
                             .head_params = t.head_params,
                             .head_stats = t.head_stats,
-                            .side = j->serve_side,
+                            .side = (int)j->serve_side,
                             .dims = (size_t)j->dims,
                             .power = (float)j->power,
                             .shrink = (float)j->shrink,
@@ -349,7 +210,7 @@ static ak_status finish(const ak_trainer *trainer, const ak_pictures *pictures, 
         s.chosen[i] = (uint32_t)i;
     ak_random r = ak_random_stream(j->recipe.seed, 0xf17, 0, 0);
     ak_random_shuffle(&r, s.chosen, (uint32_t)pictures->n);
-    size_t n = (double)pictures->n < j->fit ? pictures->n : (size_t)j->fit;
+    size_t n = pictures->n < (size_t)j->fit ? pictures->n : (size_t)j->fit;
     ak_buf file = {0};
     ak_status status = ak_model_build(&file, &parts, sampled, &s, n, err);
     if (status == AK_OK)
@@ -396,20 +257,29 @@ int ak_cli_train(int argc, char **argv)
     ak_pictures pictures = {0};
     ak_trainer *trainer = NULL;
     ak_buf state = {0};
-    job j = {.recipe = ak_recipe_default,
+    ak_recipe standard = ak_recipe_default;
+    job j = {.recipe = standard,
+             .seed = (long)standard.seed,
+             .batch = (long)standard.batch,
+             .side = standard.side,
+             .late_side = standard.late_side,
+             .late_from = standard.late_from,
+             .rate = (double)standard.rate,
+             .threads = standard.threads,
              .keep_side = 128,
-             .memory = (size_t)16384 << 20,
+             .memory = 16384,
              .save_minutes = 10,
              .serve_side = 96,
              .dims = 256,
              .power = 0.5,
              .shrink = 0.1,
+             .colour = 7,
              .fit = 12000};
     int wrong = parse(&j, argc, argv);
-    if (wrong)
-        return wrong - 1;
+    if (wrong != AK_OPTIONS_GO)
+        return wrong;
     if (asprintf(&j.state, "%s.state", j.out) < 0)
-        return 3;
+        return AK_EXIT_FAILED;
     signal(SIGINT, on_stop);
     signal(SIGTERM, on_stop);
     ak_status status = load_pictures(&pictures, &j, &err);

@@ -133,7 +133,7 @@ static void gradients_agree_with_central_differences(void **state)
         a[i] = keep - h;
         double down = contrast(ga, gb, a, b, N, 0.5f);
         a[i] = keep;
-        assert_float_equal((up - down) / (2 * (double)h), da[i], 1e-3);
+        assert_float_equal((float)((up - down) / (2 * (double)h)), da[i], 1e-3);
     }
     proxy(dx, dp, both, proxies, 0.1f);
     for (int i = 0; i < C * D; i++) {
@@ -143,7 +143,7 @@ static void gradients_agree_with_central_differences(void **state)
         proxies[i] = keep - h;
         double down = proxy(none_x, none_p, both, proxies, 0.1f);
         proxies[i] = keep;
-        assert_float_equal((up - down) / (2 * (double)h), dp[i], 5e-3);
+        assert_float_equal((float)((up - down) / (2 * (double)h)), dp[i], 5e-3);
     }
 }
 

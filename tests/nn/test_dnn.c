@@ -248,6 +248,24 @@ static void bad_networks_are_refused(void **state)
     assert_true(g.params > 4800000 && g.params < 5000000);
 }
 
+static int force(void **state)
+{
+    (void)state;
+#ifdef FORCED_ISA
+    ak_error err;
+    if (ak_dnn_limit_isa(FORCED_ISA, &err) != AK_OK || ak_dnn_has_bf16())
+        return -1;
+#endif
+    return 0;
+}
+
+static void unknown_instruction_sets_are_refused(void **state)
+{
+    (void)state;
+    ak_error err;
+    assert_int_equal(ak_dnn_limit_isa("sse9", &err), AK_BAD_VALUE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -258,6 +276,7 @@ int main(void)
         cmocka_unit_test(serving_folds_batch_norm_without_changing_the_features),
         cmocka_unit_test(definition_agrees_with_central_differences),
         cmocka_unit_test(bad_networks_are_refused),
+        cmocka_unit_test(unknown_instruction_sets_are_refused),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, force, NULL);
 }
