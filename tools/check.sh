@@ -45,7 +45,8 @@ rule_doors() {
             grep -nE "^[ \t]*#[ \t]*include[ \t]*[<\"]$1" -r $product --include='*.[ch]' | grep -v "^$2:" |
                 sed "s|$| (only $2 may)|"
         }
-        door '(dnnl|oneapi/)' core/nn/dnn.c
+        door '(dnnl|oneapi/)' core/nn/dnn_inside.h
+        door 'core/nn/dnn_inside' 'core/nn/dnn[a-z_]*\.c'
         door 'faiss/' index/faiss.c
         door 'microhttpd' server/http.c
         door 'curl/' cli/client.c

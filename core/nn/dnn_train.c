@@ -1,0 +1,287 @@
+// The steps of training: forward node by node with batch statistics, backward in reverse. A node's
+// gradient is written by the first of its consumers to come, and added to by the others.
+#include "core/nn/dnn_inside.h"
+
+// Where a consumer of node i writes its share of the gradient: the node's own memory when it is
+// the first, else a spare that gradient_end adds to it.
+static ak_status gradient_begin(ak_dnn *d, int i, dnnl_memory_t *out, ak_error *err)
+{
+    value *v = &d->values[i];
+    if (!v->has_dy) {
+        if (!v->dy)
+            PASS(ak_dnn_memory_new(d, &v->dy, &v->dy_at, &v->md, NULL, err));
+        *out = v->dy;
+        return AK_OK;
+    }
+    size_t bytes = dnnl_memory_desc_get_size(&v->md);
+    if (bytes > d->spare_bytes)
+        d->spare_bytes = bytes;
+    if (d->memories_n == MEMORIES_MAX || d->spare_users_n == AK_NODES_MAX)
+        return ak_fail(err, AK_INTERNAL, "the network has too many parts");
+    TRY(dnnl_memory_create(out, &v->md, d->engine, DNNL_MEMORY_NONE));
+    d->memories[d->memories_n++] = *out;
+    d->spare_users[d->spare_users_n++] = *out;
+    return AK_OK;
+}
+
+static ak_status gradient_end(ak_dnn *d, int i, ak_error *err)
+{
+    value *v = &d->values[i];
+    if (v->has_dy)
+        return ak_dnn_elementwise(&d->backward, STEP_ADD, v->dy_at, NULL, NULL, v->n, err);
+    v->has_dy = true;
+    return AK_OK;
+}
+
+static ak_status conv_train(ak_dnn *d, int i, ak_error *err)
+{
+    const ak_node *node = &d->graph.nodes[i];
+    value *v = &d->values[i];
+    conv_shape s;
+    PASS(ak_dnn_conv_shape_of(&s, d, i, err));
+    dnnl_convolution_desc_t desc;
+    TRY(dnnl_convolution_forward_desc_init(&desc, dnnl_forward_training, dnnl_convolution_direct,
+                                           &s.src, &s.weights, NULL, &s.dst, s.strides, s.left,
+                                           s.right));
+    TRY(dnnl_primitive_desc_create(&v->pd, &desc, d->plain, d->engine, NULL));
+    dnnl_memory_t source, plain;
+    PASS(ak_dnn_conv_source(d, &source, i, v->pd, err));
+    PASS(ak_dnn_plain_weights(d, &plain, i, d->params + node->param, err));
+    PASS(ak_dnn_memory_new(d, &v->weights, NULL,
+                           dnnl_primitive_desc_query_md(v->pd, dnnl_query_weights_md, 0), NULL,
+                           err));
+    PASS(ak_dnn_reorder_step(d, &d->load, v->weights, plain, err));
+    return ak_dnn_primitive_step(d, &d->forward, v->pd,
+                                 (dnnl_exec_arg_t[]){{DNNL_ARG_SRC, source},
+                                                     {DNNL_ARG_WEIGHTS, v->weights},
+                                                     {DNNL_ARG_DST, v->y}},
+                                 3, err);
+}
+
+static ak_status conv_backward_data(ak_dnn *d, int i, ak_error *err)
+{
+    const ak_node *node = &d->graph.nodes[i];
+    value *v = &d->values[i];
+    conv_shape s;
+    dnnl_convolution_desc_t desc;
+    dnnl_primitive_desc_t pd;
+    dnnl_memory_t plain, weights, dx;
+    PASS(ak_dnn_conv_shape_of(&s, d, i, err));
+    TRY(dnnl_convolution_backward_data_desc_init(&desc, dnnl_convolution_direct, &s.src, &s.weights,
+                                                 &s.dst, s.strides, s.left, s.right));
+    TRY(dnnl_primitive_desc_create(&pd, &desc, d->plain, d->engine, v->pd));
+    PASS(ak_dnn_plain_weights(d, &plain, i, d->params + node->param, err));
+    PASS(ak_dnn_memory_new(d, &weights, NULL,
+                           dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0), NULL, err));
+    PASS(ak_dnn_reorder_step(d, &d->load, weights, plain, err));
+    PASS(gradient_begin(d, node->a, &dx, err));
+    PASS(ak_dnn_primitive_step(d, &d->backward, pd,
+                               (dnnl_exec_arg_t[]){{DNNL_ARG_DIFF_DST, v->dy},
+                                                   {DNNL_ARG_WEIGHTS, weights},
+                                                   {DNNL_ARG_DIFF_SRC, dx}},
+                               3, err));
+    dnnl_primitive_desc_destroy(pd);
+    return gradient_end(d, node->a, err);
+}
+
+static ak_status conv_backward_weights(ak_dnn *d, int i, ak_error *err)
+{
+    const ak_node *node = &d->graph.nodes[i];
+    value *v = &d->values[i];
+    conv_shape s;
+    dnnl_convolution_desc_t desc;
+    dnnl_primitive_desc_t pd;
+    dnnl_memory_t plain, dw;
+    PASS(ak_dnn_conv_shape_of(&s, d, i, err));
+    s.src = d->values[node->a].md;
+    s.weights.data_type = dnnl_f32;
+    TRY(dnnl_convolution_backward_weights_desc_init(&desc, dnnl_convolution_direct, &s.src,
+                                                    &s.weights, NULL, &s.dst, s.strides, s.left,
+                                                    s.right));
+    TRY(dnnl_primitive_desc_create(&pd, &desc, d->plain, d->engine, v->pd));
+    PASS(ak_dnn_plain_weights(d, &plain, i, d->dparams + node->param, err));
+    PASS(ak_dnn_memory_new(
+        d, &dw, NULL, dnnl_primitive_desc_query_md(pd, dnnl_query_diff_weights_md, 0), NULL, err));
+    PASS(ak_dnn_primitive_step(d, &d->backward, pd,
+                               (dnnl_exec_arg_t[]){{DNNL_ARG_SRC, d->values[node->a].y},
+                                                   {DNNL_ARG_DIFF_DST, v->dy},
+                                                   {DNNL_ARG_DIFF_WEIGHTS, dw}},
+                               3, err));
+    dnnl_primitive_desc_destroy(pd);
+    return ak_dnn_reorder_step(d, &d->backward, plain, dw, err);
+}
+
+static ak_status scale_shift_of(ak_dnn *d, dnnl_memory_t *out, const ak_node *node, float *at,
+                                ak_error *err)
+{
+    dnnl_memory_desc_t md;
+    dnnl_dims_t dims = {2, node->c};
+    TRY(dnnl_memory_desc_init_by_tag(&md, 2, dims, dnnl_f32, dnnl_ab));
+    return ak_dnn_memory_new(d, out, NULL, &md, at, err);
+}
+
+static unsigned bn_flags(const ak_node *node)
+{
+    return dnnl_use_scaleshift | (node->relu ? (unsigned)dnnl_fuse_norm_relu : 0);
+}
+
+static ak_status bn_train(ak_dnn *d, int i, ak_error *err)
+{
+    const ak_node *node = &d->graph.nodes[i];
+    value *v = &d->values[i];
+    dnnl_batch_normalization_desc_t desc;
+    TRY(dnnl_batch_normalization_forward_desc_init(&desc, dnnl_forward_training, &v->md, AK_BN_EPS,
+                                                   bn_flags(node)));
+    TRY(dnnl_primitive_desc_create(&v->pd, &desc, d->plain, d->engine, NULL));
+    dnnl_memory_desc_t stat;
+    dnnl_dims_t dims = {node->c};
+    TRY(dnnl_memory_desc_init_by_tag(&stat, 1, dims, dnnl_f32, dnnl_a));
+    PASS(ak_dnn_memory_new(d, &v->mean, (void **)&v->mean_at, &stat, NULL, err));
+    PASS(ak_dnn_memory_new(d, &v->variance, (void **)&v->variance_at, &stat, NULL, err));
+    PASS(scale_shift_of(d, &v->scale_shift, node, d->params + node->param, err));
+    const dnnl_memory_desc_t *ws = dnnl_primitive_desc_query_md(v->pd, dnnl_query_workspace_md, 0);
+    if (ws && dnnl_memory_desc_get_size(ws))
+        PASS(ak_dnn_memory_new(d, &v->workspace, NULL, ws, NULL, err));
+    return ak_dnn_primitive_step(d, &d->forward, v->pd,
+                                 (dnnl_exec_arg_t[]){{DNNL_ARG_SRC, d->values[node->a].y},
+                                                     {DNNL_ARG_DST, v->y},
+                                                     {DNNL_ARG_MEAN, v->mean},
+                                                     {DNNL_ARG_VARIANCE, v->variance},
+                                                     {DNNL_ARG_SCALE_SHIFT, v->scale_shift},
+                                                     {DNNL_ARG_WORKSPACE, v->workspace}},
+                                 6, err);
+}
+
+static ak_status bn_backward(ak_dnn *d, int i, ak_error *err)
+{
+    const ak_node *node = &d->graph.nodes[i];
+    value *v = &d->values[i];
+    dnnl_batch_normalization_desc_t desc;
+    dnnl_primitive_desc_t pd;
+    dnnl_memory_t dx, dss;
+    TRY(dnnl_batch_normalization_backward_desc_init(&desc, dnnl_backward, &v->md, &v->md, AK_BN_EPS,
+                                                    bn_flags(node)));
+    TRY(dnnl_primitive_desc_create(&pd, &desc, d->plain, d->engine, v->pd));
+    PASS(scale_shift_of(d, &dss, node, d->dparams + node->param, err));
+    PASS(gradient_begin(d, node->a, &dx, err));
+    PASS(ak_dnn_primitive_step(d, &d->backward, pd,
+                               (dnnl_exec_arg_t[]){{DNNL_ARG_SRC, d->values[node->a].y},
+                                                   {DNNL_ARG_MEAN, v->mean},
+                                                   {DNNL_ARG_VARIANCE, v->variance},
+                                                   {DNNL_ARG_DIFF_DST, v->dy},
+                                                   {DNNL_ARG_SCALE_SHIFT, v->scale_shift},
+                                                   {DNNL_ARG_WORKSPACE, v->workspace},
+                                                   {DNNL_ARG_DIFF_SRC, dx},
+                                                   {DNNL_ARG_DIFF_SCALE_SHIFT, dss}},
+                               8, err));
+    dnnl_primitive_desc_destroy(pd);
+    return gradient_end(d, node->a, err);
+}
+static ak_status maxpool_backward(ak_dnn *d, int i, ak_error *err)
+{
+    const ak_node *node = &d->graph.nodes[i], *x = &d->graph.nodes[node->a];
+    value *v = &d->values[i];
+    dnnl_pooling_desc_t desc;
+    dnnl_primitive_desc_t pd;
+    dnnl_memory_t dx;
+    dnnl_dims_t strides = {node->stride, node->stride}, kernel = {node->k, node->k};
+    dnnl_dims_t left = {node->pad, node->pad};
+    dnnl_dims_t right = {(node->h - 1) * node->stride + node->k - x->h - node->pad,
+                         (node->w - 1) * node->stride + node->k - x->w - node->pad};
+    TRY(dnnl_pooling_backward_desc_init(&desc, dnnl_pooling_max, &d->values[node->a].md, &v->md,
+                                        strides, kernel, left, right));
+    TRY(dnnl_primitive_desc_create(&pd, &desc, d->plain, d->engine, v->pd));
+    PASS(gradient_begin(d, node->a, &dx, err));
+    PASS(ak_dnn_primitive_step(d, &d->backward, pd,
+                               (dnnl_exec_arg_t[]){{DNNL_ARG_DIFF_DST, v->dy},
+                                                   {DNNL_ARG_WORKSPACE, v->workspace},
+                                                   {DNNL_ARG_DIFF_SRC, dx}},
+                               3, err));
+    dnnl_primitive_desc_destroy(pd);
+    return gradient_end(d, node->a, err);
+}
+static ak_status avgpool_backward(ak_dnn *d, int i, ak_error *err)
+{
+    int a = d->graph.nodes[i].a;
+    value *x = &d->values[a];
+    if (!x->dy)
+        PASS(ak_dnn_memory_new(d, &x->dy, &x->dy_at, &x->md, NULL, err));
+    bool first = !x->has_dy;
+    x->has_dy = true;
+    return ak_dnn_pool_step(d, &d->backward,
+                            first ? STEP_AVGPOOL_BACKWARD : STEP_AVGPOOL_BACKWARD_ADD, i, err);
+}
+
+// Both inputs of a sum get the same gradient: the batch norm's own, which the shortcut borrows.
+// That is safe since the batch norm's backward, which reads it, runs before any later consumer of
+// the shortcut adds to it (b < a).
+static ak_status add_relu_backward(ak_dnn *d, int i, ak_error *err)
+{
+    const ak_node *node = &d->graph.nodes[i];
+    value *v = &d->values[i], *a = &d->values[node->a], *b = &d->values[node->b];
+    PASS(ak_dnn_memory_new(d, &a->dy, &a->dy_at, &a->md, NULL, err));
+    a->has_dy = true;
+    PASS(ak_dnn_elementwise(&d->backward, STEP_RELU_BACKWARD, a->dy_at, v->dy_at, v->y_at, v->n,
+                            err));
+    if (b->has_dy)
+        return ak_dnn_elementwise(&d->backward, STEP_ADD, b->dy_at, a->dy_at, NULL, b->n, err);
+    b->dy = a->dy;
+    b->dy_at = a->dy_at;
+    b->has_dy = true;
+    return AK_OK;
+}
+
+ak_status ak_dnn_build_train(ak_dnn *d, ak_error *err)
+{
+    const ak_graph *g = &d->graph;
+    for (int i = 0; i < g->n; i++) {
+        const ak_node *node = &g->nodes[i];
+        if (node->op != AK_OP_INPUT && node->op != AK_OP_AVGPOOL)
+            PASS(ak_dnn_activation(d, i, true, err));
+        switch (node->op) {
+        case AK_OP_INPUT:
+            break;
+        case AK_OP_CONV:
+            PASS(conv_train(d, i, err));
+            break;
+        case AK_OP_BN:
+            PASS(bn_train(d, i, err));
+            break;
+        case AK_OP_ADD_RELU:
+            PASS(ak_dnn_elementwise(&d->forward, STEP_ADD_RELU, d->values[i].y_at,
+                                    d->values[node->a].y_at, d->values[node->b].y_at,
+                                    d->values[i].n, err));
+            break;
+        case AK_OP_MAXPOOL:
+            PASS(ak_dnn_maxpool(d, i, err));
+            break;
+        case AK_OP_AVGPOOL:
+            PASS(ak_dnn_pool_step(d, &d->forward, STEP_AVGPOOL, i, err));
+            break;
+        }
+    }
+    for (int i = g->n - 1; i > 0; i--) {
+        switch (g->nodes[i].op) {
+        case AK_OP_INPUT:
+            break;
+        case AK_OP_CONV:
+            PASS(conv_backward_weights(d, i, err));
+            if (g->nodes[g->nodes[i].a].op != AK_OP_INPUT)
+                PASS(conv_backward_data(d, i, err));
+            break;
+        case AK_OP_BN:
+            PASS(bn_backward(d, i, err));
+            break;
+        case AK_OP_ADD_RELU:
+            PASS(add_relu_backward(d, i, err));
+            break;
+        case AK_OP_MAXPOOL:
+            PASS(maxpool_backward(d, i, err));
+            break;
+        case AK_OP_AVGPOOL:
+            PASS(avgpool_backward(d, i, err));
+            break;
+        }
+    }
+    return AK_OK;
+}
