@@ -30,7 +30,7 @@ static ak_status read_config(ak_model *m, const json_t *config, ak_error *err)
     } f[] = {{"encoder", "width", 0.125, 4, 0},   {"encoder", "last_stride", 1, 2, 0},
              {"encoder", "pool_stages", 1, 4, 0}, {"head", "hidden", 1, 65536, 0},
              {"head", "out", 1, 65536, 0},        {"input", "side", 8, 1024, 0},
-             {"descriptor", "dims", 1, 65536, 0}, {"descriptor", "colour", 0, 1000, 0}};
+             {"descriptor", "dims", 1, 4096, 0},  {"descriptor", "colour", 0, 1000, 0}};
     for (size_t i = 0; i < sizeof f / sizeof *f; i++) {
         ak_status status =
             number(&f[i].value, config, f[i].group, f[i].key, f[i].least, f[i].most, err);
@@ -56,38 +56,51 @@ static ak_status read_config(ak_model *m, const json_t *config, ak_error *err)
     return AK_OK;
 }
 
-ak_status ak_model_inside_alloc(ak_model *m, ak_error *err)
+typedef struct {
+    const char *name;
+    float **at;
+    size_t n;
+} tensor;
+
+#define TENSORS 6
+
+static ak_status tensors_of(tensor out[TENSORS], ak_model *m, ak_error *err)
 {
-    m->params = ak_alloc(m->graph.params, sizeof(float));
-    m->stats = ak_alloc(m->graph.stats, sizeof(float));
-    m->head_params = ak_alloc(ak_head_params(&m->head), sizeof(float));
-    m->head_stats = ak_alloc(ak_head_stats(&m->head), sizeof(float));
-    m->mean = ak_alloc(m->raw, sizeof(float));
     size_t cells;
-    m->matrix = ak_mul(&cells, m->dims, m->raw) ? ak_alloc(cells, sizeof(float)) : NULL;
-    if (!m->params || !m->stats || !m->head_params || !m->head_stats || !m->mean || !m->matrix)
-        return ak_fail(err, AK_OUT_OF_MEMORY, "no memory for a model");
+    if (!ak_mul(&cells, m->dims, m->raw))
+        return ak_fail(err, AK_CORRUPT, "a descriptor of %zu numbers is too long", m->dims);
+    const tensor all[TENSORS] = {{"encoder", &m->params, m->graph.params},
+                                 {"encoder statistics", &m->stats, m->graph.stats},
+                                 {"head", &m->head_params, ak_head_params(&m->head)},
+                                 {"head statistics", &m->head_stats, ak_head_stats(&m->head)},
+                                 {"whitening mean", &m->mean, m->raw},
+                                 {"whitening", &m->matrix, cells}};
+    memcpy(out, all, sizeof all);
     return AK_OK;
 }
 
+ak_status ak_model_inside_alloc(ak_model *m, ak_error *err)
+{
+    tensor t[TENSORS];
+    ak_status status = tensors_of(t, m, err);
+    for (size_t i = 0; i < TENSORS && status == AK_OK; i++)
+        if (!(*t[i].at = ak_alloc(t[i].n, sizeof(float))))
+            status = ak_fail(err, AK_OUT_OF_MEMORY, "no memory for a model");
+    return status;
+}
+
+// The file must hold what its configuration says before room for it is made.
 static ak_status read_tensors(ak_model *m, const ak_checkpoint *c, ak_error *err)
 {
-    struct {
-        const char *name;
-        float *at;
-        size_t n;
-    } t[] = {{"encoder", m->params, m->graph.params},
-             {"encoder statistics", m->stats, m->graph.stats},
-             {"head", m->head_params, ak_head_params(&m->head)},
-             {"head statistics", m->head_stats, ak_head_stats(&m->head)},
-             {"whitening mean", m->mean, m->raw},
-             {"whitening", m->matrix, m->dims * m->raw}};
-    for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
-        ak_status status = ak_checkpoint_floats(t[i].at, c, t[i].name, t[i].n, err);
-        if (status != AK_OK)
-            return status;
-    }
-    return AK_OK;
+    tensor t[TENSORS];
+    ak_status status = tensors_of(t, m, err);
+    for (size_t i = 0; i < TENSORS && status == AK_OK; i++)
+        status = ak_checkpoint_expect(c, t[i].name, t[i].n, err);
+    if (status == AK_OK)
+        status = ak_model_inside_alloc(m, err);
+    for (size_t i = 0; i < TENSORS && status == AK_OK; i++)
+        status = ak_checkpoint_floats(*t[i].at, c, t[i].name, t[i].n, err);
+    return status;
 }
 
 ak_status ak_model_read(ak_model **out, ak_bytes file, ak_error *err)
@@ -113,8 +126,6 @@ ak_status ak_model_read(ak_model **out, ak_bytes file, ak_error *err)
         goto done;
     }
     status = read_config(m, config, err);
-    if (status == AK_OK)
-        status = ak_model_inside_alloc(m, err);
     if (status == AK_OK)
         status = read_tensors(m, &c, err);
     if (status == AK_OK) {

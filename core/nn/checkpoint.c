@@ -116,26 +116,41 @@ ak_status ak_checkpoint_read(ak_checkpoint *out, ak_bytes file, ak_error *err)
     return AK_OK;
 }
 
-ak_status ak_checkpoint_floats(float *out, const ak_checkpoint *c, const char *name, size_t n,
-                               ak_error *err)
+static const ak_tensor *find(const ak_checkpoint *c, const char *name, size_t n, ak_error *err)
 {
     for (size_t i = 0; i < c->n; i++) {
         const ak_tensor *t = &c->tensors[i];
         if (strcmp(t->name, name) != 0)
             continue;
-        if (t->count != n)
-            return ak_fail(err, AK_CORRUPT, "the checkpoint's %s has %llu numbers; %zu are needed",
-                           name, (unsigned long long)t->count, n);
-        if (t->type == AK_TENSOR_F32) {
-            memcpy(out, t->at, n * 4);
-            return AK_OK;
-        }
-        for (size_t j = 0; j < n; j++) {
-            _Float16 half;
-            memcpy(&half, (const uint8_t *)t->at + 2 * j, 2);
-            out[j] = (float)half;
-        }
+        if (t->count == n)
+            return t;
+        ak_fail(err, AK_CORRUPT, "the checkpoint's %s has %llu numbers; %zu are needed", name,
+                (unsigned long long)t->count, n);
+        return NULL;
+    }
+    ak_fail(err, AK_CORRUPT, "the checkpoint has no %s", name);
+    return NULL;
+}
+
+ak_status ak_checkpoint_expect(const ak_checkpoint *c, const char *name, size_t n, ak_error *err)
+{
+    return find(c, name, n, err) ? AK_OK : AK_CORRUPT;
+}
+
+ak_status ak_checkpoint_floats(float *out, const ak_checkpoint *c, const char *name, size_t n,
+                               ak_error *err)
+{
+    const ak_tensor *t = find(c, name, n, err);
+    if (!t)
+        return AK_CORRUPT;
+    if (t->type == AK_TENSOR_F32) {
+        memcpy(out, t->at, n * 4);
         return AK_OK;
     }
-    return ak_fail(err, AK_CORRUPT, "the checkpoint has no %s", name);
+    for (size_t j = 0; j < n; j++) {
+        _Float16 half;
+        memcpy(&half, (const uint8_t *)t->at + 2 * j, 2);
+        out[j] = (float)half;
+    }
+    return AK_OK;
 }

@@ -39,6 +39,11 @@ ak_status ak_checkpoint_write(ak_buf *out, const ak_checkpoint *checkpoint, ak_e
 // AK_CORRUPT when it is cut short, has another magic or checksum; AK_BAD_VALUE for another version.
 ak_status ak_checkpoint_read(ak_checkpoint *out, ak_bytes file, ak_error *err);
 
+// Whether there is a tensor of that name with n numbers; AK_CORRUPT otherwise. To be asked before
+// room for n is made.
+ak_status ak_checkpoint_expect(const ak_checkpoint *checkpoint, const char *name, size_t n,
+                               ak_error *err);
+
 // The tensor as n floats; AK_CORRUPT when it is missing or has another count.
 ak_status ak_checkpoint_floats(float *out, const ak_checkpoint *checkpoint, const char *name,
                                size_t n, ak_error *err);

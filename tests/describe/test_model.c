@@ -3,6 +3,8 @@
 #include "core/describe/model_build.h"
 #include "core/describe/whitening.h"
 #include "core/nn/dnn.h"
+#include "tests/fuzz/model.c"
+#include "tests/fuzz/mutate.h"
 #include "tests/learn/made_pictures.h"
 
 #include <setjmp.h>
@@ -164,6 +166,29 @@ static void damaged_models_are_refused(void **state)
     assert_int_equal(ak_model_load(&m, "no/such/file", &err), AK_NOT_FOUND);
 }
 
+static void mutated_models_with_a_right_checksum_do_no_harm(void **state)
+{
+    (void)state;
+    int accepted = 0, refused = 0;
+    for (uint32_t i = 0; i < 400; i++) {
+        ak_random r = ak_random_stream(40, i, 0, 0);
+        ak_buf broken = {0};
+        assert_true(ak_buf_append(&broken, file.at, file.n));
+        for (uint32_t k = 0; i && k < 1 + i % 3; k++) // mostly the head: lengths, text, table
+            broken.at[ak_random_below(&r, i % 2 ? 900 : (uint32_t)file.n)] ^=
+                (uint8_t)(1u << ak_random_below(&r, 8));
+        uint8_t *exact = exact_copy(&broken);
+        if (LLVMFuzzerTestOneInput(exact, broken.n) == 0)
+            accepted++;
+        else
+            refused++;
+        free(exact);
+        ak_buf_clear(&broken);
+    }
+    print_message("%d accepted, %d refused\n", accepted, refused);
+    assert_true(accepted > 20 && refused > 20);
+}
+
 static void random_models_have_the_same_shape_and_no_whitening(void **state)
 {
     (void)state;
@@ -232,6 +257,7 @@ int main(void)
         cmocka_unit_test(descriptors_do_not_depend_on_the_batch),
         cmocka_unit_test(precisions_agree),
         cmocka_unit_test(damaged_models_are_refused),
+        cmocka_unit_test(mutated_models_with_a_right_checksum_do_no_harm),
         cmocka_unit_test(random_models_have_the_same_shape_and_no_whitening),
         cmocka_unit_test(whitening_whitens),
         cmocka_unit_test(every_colour_has_a_bin_and_histograms_are_even_where_pictures_are),

@@ -1,36 +1,9 @@
 // The fuzz target without libFuzzer: small valid files, broken in ways that a seed decides.
-#include "core/base/random.h"
 #include "tests/fuzz/decode.c"
+#include "tests/fuzz/mutate.h"
 #include "tests/image/made.h"
 
 #define MUTATIONS 400 // of each kind; under a second in all without a sanitizer
-
-// Bits flipped, bytes set to values that sit at limits, stretches copied over others, cuts.
-static void mutate(ak_buf *file, ak_random *r)
-{
-    static const uint8_t edges[] = {0x00, 0x01, 0x7f, 0x80, 0xfe, 0xff};
-    for (uint32_t k = 1 + ak_random_below(r, 6); k > 0; k--) {
-        // Half of them near the head, where the structure is.
-        uint32_t n = (uint32_t)file->n, reach = ak_random_below(r, 2) ? n : n < 64 ? n : 64;
-        uint32_t at = ak_random_below(r, reach), from = ak_random_below(r, n), length;
-        switch (ak_random_below(r, 8)) {
-        case 0:
-            file->n = n > 1 ? n - ak_random_below(r, n / 4 + 1) : n;
-            break;
-        case 1:
-            length = 1 + ak_random_below(r, 16);
-            if (at + length <= n && from + length <= n)
-                memmove(file->at + at, file->at + from, length);
-            break;
-        case 2:
-        case 3:
-            file->at[at] = edges[ak_random_below(r, sizeof edges)];
-            break;
-        default:
-            file->at[at] ^= (uint8_t)(1u << ak_random_below(r, 8));
-        }
-    }
-}
 
 static void mutated_files_neither_crash_nor_leak(void **state)
 {
@@ -45,9 +18,7 @@ static void mutated_files_neither_crash_nor_leak(void **state)
             ak_buf file = {0};
             assert_true(ak_buf_append(&file, seed.at, seed.n));
             mutate(&file, &r);
-            // Of its own length, so that the sanitizer sees a read behind the end.
-            uint8_t *exact = malloc(file.n);
-            memcpy(exact, file.at, file.n);
+            uint8_t *exact = exact_copy(&file);
             if (LLVMFuzzerTestOneInput(exact, file.n) == 0)
                 accepted++;
             else
