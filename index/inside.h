@@ -50,7 +50,7 @@ struct ak_store {
     pthread_mutex_t folding; // held through a round: the thread's own, or a test's
 };
 
-// store.c: AK_DISK_FULL when fewer bytes are free than options.disk_floor.
+// room.c: AK_DISK_FULL when fewer bytes are free than options.disk_floor.
 ak_status ak_store_room(ak_store *store, ak_error *err);
 
 // writer.c
