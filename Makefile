@@ -40,7 +40,7 @@ $(error MODE is release, asan or tsan, not $(MODE))
 endif
 ALL_CFLAGS = -std=gnu17 -D_GNU_SOURCE -pthread -fopenmp $(WARN) $(CFLAGS) $(INCLUDES) -MMD -MP $(SAN)
 LIBS := -L$(FAISS)/lib -lfaiss_c -lfaiss -L$(BLAS) -Wl,-rpath,$(BLAS) -lopenblas -ldnnl -lmicrohttpd \
-        -ljpeg -lpng -lwebp -lwebpdemux -lexif -lsqlite3 -larchive -ljansson -lnettle -lcurl \
+        -ljpeg -lpng -lwebp -lwebpdemux -lexif -lsqlite3 -larchive -ljansson -lnettle -lz -lcurl \
         -lgomp -lstdc++ -lm -lpthread
 SAY  = @$(if $(V),set -x,echo $(1));
 LINK = $(call SAY,link $@) $(CC) $(SAN) -pthread $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LIBS)

@@ -4,6 +4,7 @@
 
 #include "core/base/clock.h"
 #include "server/daemon.h"
+#include "server/gzip.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -206,8 +207,20 @@ static void respond_text(ak_request *r, int http, const char *type, json_t *json
         " \"title\": \"Memory ran out\", \"status\": 500}";
     char *text = json ? json_dumps(json, JSON_REAL_PRECISION(9) | JSON_COMPACT) : NULL;
     json_decref(json);
+    size_t n = text ? strlen(text) : 0, packed_n;
+    if (n > AK_GZIP_LEAST)
+        ak_respond_header(r, "Vary", "Accept-Encoding");
+    if (n > AK_GZIP_LEAST && ak_gzip_wanted(r->headers.accept_encoding)) {
+        uint8_t *packed = ak_gzip(&packed_n, (ak_bytes){(const uint8_t *)text, n});
+        if (packed) { // else it is sent as it is
+            free(text);
+            ak_respond_header(r, "Content-Encoding", "gzip");
+            respond_body(r, http, type, packed, packed_n, false);
+            return;
+        }
+    }
     if (text)
-        respond_body(r, http, type, text, strlen(text), false);
+        respond_body(r, http, type, text, n, false);
     else
         respond_body(r, 500, "application/problem+json", (void *)(uintptr_t)last, sizeof last - 1,
                      true);

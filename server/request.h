@@ -29,7 +29,7 @@ typedef struct {
     struct {
         const char *name; // static
         char value[320];
-    } headers[6];
+    } headers[8];
 } ak_response;
 
 // Header values, borrowed from the connection for the life of the request; NULL: not sent.

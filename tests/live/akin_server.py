@@ -4,6 +4,7 @@ AKIN_BIN is the binary (./akin), AKIN_MODEL a model file (else the shipped one).
 `Server.call` gets is checked: its status is listed for its operation in api/openapi.yaml, its body
 fits the schema. What was called is collected in Contract.called.
 """
+import gzip
 import http.client
 import json
 import os
@@ -34,7 +35,8 @@ class Answer:
 
     @property
     def json(self):
-        return json.loads(self.body)
+        packed = self.header("Content-Encoding") == "gzip"
+        return json.loads(gzip.decompress(self.body) if packed else self.body)
 
     def header(self, name):
         return next((v for k, v in self.headers if k.lower() == name.lower()), None)

@@ -70,6 +70,18 @@ class Lists(unittest.TestCase):
         for answer in others:
             self.assertEqual((answer.status, answer.json["code"]), (400, "bad_cursor"))
 
+    def test_long_answers_are_packed_for_those_who_ask(self):
+        path = "/v1/collections/holiday/images?limit=25"
+        plain = self.server.call("GET", path)
+        packed = self.server.call("GET", path, headers={"Accept-Encoding": "br, gzip"})
+        self.assertIsNone(plain.header("Content-Encoding"))
+        self.assertEqual(packed.header("Content-Encoding"), "gzip")
+        self.assertEqual([a.header("Vary") for a in (plain, packed)], ["Accept-Encoding"] * 2)
+        self.assertEqual(packed.json, plain.json)
+        self.assertLess(len(packed.body), len(plain.body) / 2)
+        short = self.server.call("GET", "/livez", headers={"Accept-Encoding": "gzip"})
+        self.assertIsNone(short.header("Content-Encoding"))
+
     def test_collections_are_paged_by_name(self):
         names, cursor = [], ""
         while cursor is not None:
