@@ -116,7 +116,7 @@ static inline double bench_quantile(double *values, int n, double q)
 // The rate of c over the rate of `other`, which may be slower or faster.
 static inline double bench_ratio(const bench_case *c, const bench_case *other, int rounds)
 {
-    double ratios[BENCH_ROUNDS_MAX];
+    double ratios[BENCH_ROUNDS_MAX] = {0};
     for (int r = 0; r < rounds; r++)
         ratios[r] = c->work / c->seconds[r] / (other->work / other->seconds[r]);
     return bench_quantile(ratios, rounds, 0.5);

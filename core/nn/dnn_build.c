@@ -92,7 +92,7 @@ ak_status ak_dnn_reorder_step(ak_dnn *d, steps *list, dnnl_memory_t to, dnnl_mem
     return status;
 }
 
-dnnl_data_type_t ak_dnn_type_of(const ak_dnn *d)
+static dnnl_data_type_t type_of(const ak_dnn *d)
 {
     return d->bf16 ? dnnl_bf16 : dnnl_f32;
 }
@@ -103,7 +103,7 @@ ak_status ak_dnn_activation(ak_dnn *d, int i, bool with_memory, ak_error *err)
     const ak_node *node = &d->graph.nodes[i];
     dnnl_dims_t dims = {d->batch, node->c, node->h, node->w};
     v->n = (size_t)d->batch * (size_t)node->c * (size_t)node->h * (size_t)node->w;
-    TRY(dnnl_memory_desc_init_by_tag(&v->md, 4, dims, ak_dnn_type_of(d),
+    TRY(dnnl_memory_desc_init_by_tag(&v->md, 4, dims, type_of(d),
                                      d->block == 16 ? dnnl_nChw16c : dnnl_nChw8c));
     return with_memory ? ak_dnn_memory_new(d, &v->y, &v->y_at, &v->md, NULL, err) : AK_OK;
 }
@@ -116,9 +116,9 @@ ak_status ak_dnn_conv_shape_of(conv_shape *s, ak_dnn *d, int i, ak_error *err)
     s->src = d->values[node->a].md;
     if (x->op == AK_OP_INPUT) {
         dnnl_dims_t in = {d->batch, x->c, x->h, x->w};
-        TRY(dnnl_memory_desc_init_by_tag(&s->src, 4, in, ak_dnn_type_of(d), dnnl_format_tag_any));
+        TRY(dnnl_memory_desc_init_by_tag(&s->src, 4, in, type_of(d), dnnl_format_tag_any));
     }
-    TRY(dnnl_memory_desc_init_by_tag(&s->weights, 4, dims, ak_dnn_type_of(d), dnnl_format_tag_any));
+    TRY(dnnl_memory_desc_init_by_tag(&s->weights, 4, dims, type_of(d), dnnl_format_tag_any));
     int h = (node->h - 1) * node->stride + node->k - x->h - node->pad;
     int w = (node->w - 1) * node->stride + node->k - x->w - node->pad;
     for (int a = 0; a < 2; a++) {
