@@ -132,7 +132,7 @@ static inline void bench_show(json_t *all, const char *title, const char *unit,
     for (int i = 0; i < n; i++) {
         const bench_case *c = &cases[i];
         const bench_case *other = c->beside >= 0 ? &cases[c->beside] : NULL;
-        double rates[BENCH_ROUNDS_MAX];
+        double rates[BENCH_ROUNDS_MAX] = {0};
         for (int r = 0; r < rounds; r++)
             rates[r] = c->work / c->seconds[r];
         double median = bench_quantile(rates, rounds, 0.5);

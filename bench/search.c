@@ -248,11 +248,11 @@ static void asker_clear(asker *a)
 // The kinds take turns within a round; a median is the median of the rounds' medians.
 static void measure(asker *a, int rounds, bool json)
 {
-    double median[KINDS][BENCH_ROUNDS_MAX], late[KINDS][BENCH_ROUNDS_MAX];
-    double over[KINDS][BENCH_ROUNDS_MAX];
+    double median[KINDS][BENCH_ROUNDS_MAX] = {0}, late[KINDS][BENCH_ROUNDS_MAX] = {0};
+    double over[KINDS][BENCH_ROUNDS_MAX] = {0};
     for (int r = -1; r < rounds; r++) { // the first is not measured
         for (int k = 0; k < KINDS; k++) {
-            double ms[ASKED];
+            double ms[ASKED] = {0};
             ak_random random = ak_random_stream(5, (uint32_t)(r + 1), 0, 0);
             for (int i = 0; i < ASKED; i++)
                 ms[i] = 1e3 * ask(a, (ask_kind)k, ak_random_below(&random, a->n));

@@ -262,7 +262,7 @@ static void compare(json_t *all, const bench_options *o)
             continue;
         const bench_case *alone = &cases[i == augmented ? ALONE : i + ALONE - STEP];
         double share = bench_ratio(&cases[i], alone, o->rounds);
-        double seconds[BENCH_ROUNDS_MAX];
+        double seconds[BENCH_ROUNDS_MAX] = {0};
         memcpy(seconds, alone->seconds, sizeof seconds);
         double gflops =
             2e-9 * step_macs(&steps[0].graph) * work / bench_quantile(seconds, o->rounds, 0.5);
@@ -306,8 +306,9 @@ static void profile(json_t *all, const bench_options *o, ak_dnn_type type)
     static plain t;
     ak_error err;
     int steps = o->quick ? 1 : 3 * o->rounds;
-    double parts[PARTS][3 * BENCH_ROUNDS_MAX], kinds[AK_DNN_KINDS][3 * BENCH_ROUNDS_MAX];
-    double whole_s[3 * BENCH_ROUNDS_MAX];
+    double parts[PARTS][3 * BENCH_ROUNDS_MAX] = {0};
+    double kinds[AK_DNN_KINDS][3 * BENCH_ROUNDS_MAX] = {0};
+    double whole_s[3 * BENCH_ROUNDS_MAX] = {0};
     plain_new(&t, type, 1);
     plain_step(&t, NULL);
     for (int i = 0; i < steps; i++) {
