@@ -3,7 +3,7 @@
 #include "cli/model.h"
 #include "cli/options.h"
 #include "cli/report.h"
-#include "core/describe/model_random.h"
+#include "core/describe/model_build.h"
 #include "core/eval/embed_set.h"
 #include "core/eval/histogram.h"
 #include "core/eval/retrieval.h"

@@ -47,7 +47,7 @@ typedef struct {
     bool has_dy;              // some consumer has written dy
     dnnl_primitive_desc_t pd; // forward's, the hint for backward
     dnnl_memory_t workspace, mean, variance, weights, scale_shift;
-    float *mean_at, *variance_at, *bias_at, *folded_at;
+    float *mean_at, *variance_at, *bias_at;
 } value;
 
 struct ak_dnn {

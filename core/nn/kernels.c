@@ -69,8 +69,10 @@ static inline __attribute__((always_inline)) void relu_backward(void *dx, const 
                                                                 const void *y, size_t n, bool bf16)
 {
 #pragma omp parallel for simd schedule(static)
-    for (size_t i = 0; i < n; i++)
-        put(dx, i, get(y, i, bf16) > 0 ? get(dy, i, bf16) : 0, bf16);
+    for (size_t i = 0; i < n; i++) {
+        float gradient = get(dy, i, bf16); // a load under the condition would not be vectorised
+        put(dx, i, get(y, i, bf16) > 0 ? gradient : 0, bf16);
+    }
 }
 
 void ak_relu_backward(void *dx, const void *dy, const void *y, size_t n, bool bf16)
