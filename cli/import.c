@@ -14,7 +14,7 @@
 
 #define BATCH       64
 #define BATCH_BYTES ((size_t)32 << 20) // a batch is closed when its files reach this
-#define PARALLEL    8
+#define PARALLEL    16
 
 typedef struct {
     const char *server, *collection;
@@ -173,7 +173,7 @@ int ak_cli_import(int argc, char **argv)
          &im.server, 0, 0},
         {AK_OPTION_TEXT, "collection", "C", "the collection, made when missing (default)",
          &im.collection, 0, 0},
-        {AK_OPTION_NUMBER, "parallel", "N", "uploads under way at once (8)", &im.parallel, 1,
+        {AK_OPTION_NUMBER, "parallel", "N", "uploads under way at once (16)", &im.parallel, 1,
          AK_UPLOAD_PARALLEL_MAX},
         {0}};
     const ak_usage usage = {

@@ -20,7 +20,7 @@ struct ak_batcher {
     pthread_mutex_t lock;
     pthread_cond_t wake;
     ak_embed *first, **last;
-    size_t count;
+    size_t count, expected; // inputs that wait; pictures that workers still prepare
     bool stopping;
     ak_status state; // AK_OVERLOADED until warm
     ak_error fault;
@@ -33,7 +33,8 @@ static void set_state(ak_batcher *b, ak_status state)
     pthread_mutex_unlock(&b->lock);
 }
 
-// Waits for a first input, then a little for more; takes at most AK_EMBED_BATCH. 0: the end.
+// Waits for a first input, then a little for those that are on their way; takes at most
+// AK_EMBED_BATCH. 0: the end.
 static size_t take_batch(ak_batcher *b, ak_embed **batch)
 {
     pthread_mutex_lock(&b->lock);
@@ -44,7 +45,7 @@ static size_t take_batch(ak_batcher *b, ak_embed **batch)
     until.tv_nsec += (long)b->options.wait_us * 1000;
     until.tv_sec += until.tv_nsec / 1000000000;
     until.tv_nsec %= 1000000000;
-    while (b->count < AK_EMBED_BATCH && !b->stopping)
+    while (b->count < AK_EMBED_BATCH && b->expected && !b->stopping)
         if (pthread_cond_timedwait(&b->wake, &b->lock, &until) != 0)
             break;
     size_t n = 0;
@@ -167,6 +168,21 @@ void ak_batcher_submit(ak_batcher *b, ak_embed *embed)
     b->last = &embed->next;
     b->count++;
     if (b->count == 1 || b->count >= AK_EMBED_BATCH)
+        pthread_cond_signal(&b->wake);
+    pthread_mutex_unlock(&b->lock);
+}
+
+void ak_batcher_expect(ak_batcher *b, size_t pictures)
+{
+    pthread_mutex_lock(&b->lock);
+    b->expected += pictures;
+    pthread_mutex_unlock(&b->lock);
+}
+
+void ak_batcher_prepared(ak_batcher *b)
+{
+    pthread_mutex_lock(&b->lock);
+    if (--b->expected == 0)
         pthread_cond_signal(&b->wake);
     pthread_mutex_unlock(&b->lock);
 }

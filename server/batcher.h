@@ -20,7 +20,7 @@ struct ak_embed {
 typedef struct {
     ak_precision precision;
     int threads;      // OpenMP's; 0: all cores
-    unsigned wait_us; // how long a batch waits for more after its first input
+    unsigned wait_us; // how long a batch waits for expected pictures after its first input
 } ak_batcher_options;
 
 // Returns at once; the thread makes the embedder and warms it up. model is borrowed.
@@ -32,6 +32,11 @@ ak_status ak_batcher_ready(ak_batcher *batcher, ak_error *err);
 
 // Bounded by its callers: requests and pictures in flight are. Any thread.
 void ak_batcher_submit(ak_batcher *batcher, ak_embed *embed);
+
+// Pictures that are on their way to a submit: a batch waits for them, up to wait_us. Each is taken
+// back by ak_batcher_prepared, after its submit or when there will be none. Any thread.
+void ak_batcher_expect(ak_batcher *batcher, size_t pictures);
+void ak_batcher_prepared(ak_batcher *batcher);
 
 void ak_batcher_stop(ak_batcher *batcher); // runs what was submitted; NULL is fine
 

@@ -202,13 +202,15 @@ static ak_status part_prepare(part *p, bool *embed, ak_error *err)
 static void part_run(ak_task *task)
 {
     part *p = (part *)task;
+    ak_batcher *batcher = p->owner->request->server->batcher; // p may be over after the submit
     bool embed;
     if (part_prepare(p, &embed, &p->error) == AK_OK && embed) {
         p->picture.embed.done = part_embedded;
-        ak_batcher_submit(p->owner->request->server->batcher, &p->picture.embed);
-        return;
+        ak_batcher_submit(batcher, &p->picture.embed);
+    } else {
+        submit_ready(p);
     }
-    submit_ready(p);
+    ak_batcher_prepared(batcher);
 }
 
 // --- from the request to its parts -------------------------------------------------------------
@@ -364,6 +366,7 @@ static void run_ingest(ak_request *r, ak_write_kind kind)
         goto failed;
     g->many = multipart && kind == AK_WRITE_IMAGE_ADD;
     size_t n = g->n; // the last push may be the end of g
+    ak_batcher_expect(r->server->batcher, n);
     for (size_t i = 0; i < n; i++)
         ak_work_picture(r->server->work, &g->pictures[i].task);
     return;

@@ -37,7 +37,7 @@
     N(workers, 0, 0, 1024, "threads", "worker threads; 0: one a core")                             \
     N(network_threads, 2, 1, 64, "threads", "threads that read and write sockets")                 \
     N(embed_threads, 0, 0, 1024, "threads", "threads of the network's batches; 0: one a core")     \
-    N(batch_wait_us, 1000, 0, 1000000, "us", "how long a batch waits for more pictures")           \
+    N(batch_wait_us, 8000, 0, 1000000, "us", "how long a batch waits for pictures on their way")   \
     N(disk_floor, 64 * AK_MIB, 0, UINT64_MAX, "bytes", "free disk under which writes are refused") \
     N(stop_s, 30, 1, 3600, "s", "how long stopping waits for requests in flight")                  \
     T(allowed_hosts, "", "host names besides loopback's, by commas, each with or without a port")  \
