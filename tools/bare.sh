@@ -39,7 +39,7 @@ busy() { (exec 3<>/dev/tcp/127.0.0.1/$port) 2>/dev/null; }
 inside() { # COMMAND: in the system's project folder, in nothing but the system's own environment
     env -i HOME=/root LANG=C.UTF-8 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
         ${http_proxy:+"http_proxy=$http_proxy"} ${https_proxy:+"https_proxy=$https_proxy"} \
-        chroot "$system" /bin/sh -c "cd /root/akin && $1"
+        chroot "$system" /bin/sh -c "cd /srv/akin && $1"
 }
 
 # --- the system ------------------------------------------------------------------------------------
@@ -73,14 +73,14 @@ pass "a minimal $suite with $(chroot "$system" dpkg-query -f '.' -W | wc -c) pac
 # --- the project -----------------------------------------------------------------------------------
 
 if [ -n "${AKIN_BARE_WORKTREE-}" ]; then
-    mkdir "$system/root/akin"
+    mkdir "$system/srv/akin"
     git ls-files -z --cached --others --exclude-standard | tar cf - --ignore-failed-read --null -T - |
-        tar xf - -C "$system/root/akin"
+        tar xf - -C "$system/srv/akin"
     pass "the working tree is copied"
 else
     [ -z "$(git status --porcelain)" ] || echo "note: the clone lacks what is not committed here"
     git clone -q --bare --no-hardlinks . "$system/srv/akin.git"
-    chroot "$system" git clone -q /srv/akin.git /root/akin
+    chroot "$system" git clone -q /srv/akin.git /srv/akin
     pass "the project is cloned"
 fi
 
@@ -112,10 +112,10 @@ until grep -q 'listening on' "$log" && ready; do # its own log: another server m
 done
 pass "$run serves"
 
-inside "mkdir -p /root/pictures && cp tests/fixtures/*.jpg /root/pictures/ &&
-    ./akin import /root/pictures --server http://127.0.0.1:$port" || fail "akin import"
+inside "mkdir -p /srv/pictures && cp tests/fixtures/*.jpg /srv/pictures/ &&
+    ./akin import /srv/pictures --server http://127.0.0.1:$port" || fail "akin import"
 for picture in rings waves; do
-    answer=$(inside "./akin search /root/pictures/$picture.jpg --limit 1 --json --server http://127.0.0.1:$port") ||
+    answer=$(inside "./akin search /srv/pictures/$picture.jpg --limit 1 --json --server http://127.0.0.1:$port") ||
         fail "akin search"
     grep -q "\"id\": *\"$picture.jpg\"" <<<"$answer" || { echo "$answer"; fail "$picture.jpg is not found again"; }
 done
