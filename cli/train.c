@@ -80,8 +80,8 @@ static int parse(job *j, int argc, char **argv)
         {AK_OPTION_REAL, "power", "P", "of the whitening (0.75)", &j->power, 0, 2},
         {AK_OPTION_REAL, "shrink", "S", "of the whitening, in mean eigenvalues (0.1)", &j->shrink,
          0, 10},
-        {AK_OPTION_REAL, "colour", "W", "weight of the colour part, 0 for none (3.7)", &j->colour, 0,
-         1000},
+        {AK_OPTION_REAL, "colour", "W", "weight of the colour part, 0 for none (3.7)", &j->colour,
+         0, 1000},
         {AK_OPTION_NUMBER, "fit", "N", "training pictures that the whitening is fitted on (12000)",
          &j->fit, 2, 1e7},
         {0}};
