@@ -160,6 +160,7 @@ ak_status ak_dnn_conv_source(ak_dnn *d, dnnl_memory_t *out, int i, const_dnnl_pr
     *out = v->y;
     return AK_OK;
 }
+
 ak_status ak_dnn_maxpool(ak_dnn *d, int i, ak_error *err)
 {
     const ak_node *node = &d->graph.nodes[i], *x = &d->graph.nodes[node->a];
@@ -182,6 +183,7 @@ ak_status ak_dnn_maxpool(ak_dnn *d, int i, ak_error *err)
                                                      {DNNL_ARG_WORKSPACE, v->workspace}},
                                  3, err);
 }
+
 ak_status ak_dnn_pool_step(ak_dnn *d, steps *list, step_kind kind, int i, ak_error *err)
 {
     const ak_node *node = &d->graph.nodes[i];

@@ -177,6 +177,7 @@ static ak_status bn_backward(ak_dnn *d, int i, ak_error *err)
     dnnl_primitive_desc_destroy(pd);
     return gradient_end(d, node->a, err);
 }
+
 static ak_status maxpool_backward(ak_dnn *d, int i, ak_error *err)
 {
     const ak_node *node = &d->graph.nodes[i], *x = &d->graph.nodes[node->a];
@@ -200,6 +201,7 @@ static ak_status maxpool_backward(ak_dnn *d, int i, ak_error *err)
     dnnl_primitive_desc_destroy(pd);
     return gradient_end(d, node->a, err);
 }
+
 static ak_status avgpool_backward(ak_dnn *d, int i, ak_error *err)
 {
     int a = d->graph.nodes[i].a;
