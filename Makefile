@@ -73,7 +73,7 @@ endif
 endif
 
 $(BUILD)/cli/main.o: ARCH :=
-$(patsubst %.c,$(BUILD)/%.o,$(wildcard core/nn/*.c core/learn/*.c core/image/*.c core/describe/*.c index/*.c)): \
+$(patsubst %.c,$(BUILD)/%.o,$(wildcard core/nn/*.c core/objective/*.c core/views/*.c core/learn/*.c core/refine/*.c core/image/*.c core/describe/*.c index/*.c)): \
     ALL_CFLAGS += $(OPTIMISE)
 $(BUILD)/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)

@@ -21,12 +21,12 @@ rule_format() {
     (cd "$1" && sources . | xargs clang-format -n -Werror 2>&1 | grep ': error: ')
 }
 
-# cli -> server -> index -> core/*, and within core eval -> learn -> describe -> nn -> image -> base:
+# cli -> server -> index -> core/*, and within core the order of the list below:
 # nothing includes what stands higher than itself, and every quoted include starts at the root.
 rule_layers() {
     # shellcheck disable=SC2086
     (cd "$1" && grep -nE '^[ \t]*#[ \t]*include[ \t]*"' -r $product --include='*.[ch]') | awk -F: '
-        BEGIN { n = split("core/base core/image core/nn core/describe core/learn core/eval index server cli", at, " ")
+        BEGIN { n = split("core/base core/image core/nn core/objective core/views core/describe core/learn core/eval core/refine index server cli", at, " ")
                 for (i = 1; i <= n; i++) rank[at[i]] = i }
         function place(path) { match(path, /^(core\/[a-z]+|[a-z]+)\//); return substr(path, 1, RLENGTH - 1) }
         {   split($3, quoted, "\"")

@@ -4,7 +4,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/hash.h"
-#include "core/learn/loader.h"
+#include "core/views/loader.h"
 #include "core/learn/objectives.h"
 #include "core/learn/optimiser.h"
 #include "core/nn/checkpoint.h"

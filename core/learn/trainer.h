@@ -5,8 +5,8 @@
 #ifndef AK_LEARN_TRAINER_H
 #define AK_LEARN_TRAINER_H
 
-#include "core/learn/pictures.h"
-#include "core/learn/views.h"
+#include "core/views/pictures.h"
+#include "core/views/views.h"
 #include "core/nn/graph.h"
 #include "core/nn/head.h"
 

@@ -3,7 +3,7 @@
 #define AK_TESTS_MADE_PICTURES_H
 
 #include "core/base/random.h"
-#include "core/learn/pictures.h"
+#include "core/views/pictures.h"
 
 #include <math.h>
 #include <stdio.h>

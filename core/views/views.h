@@ -2,8 +2,8 @@
 //
 // Brightness, contrast, saturation and hue are affine in the colour, so their product, in random
 // order, is one 3 x 4 matrix a view.
-#ifndef AK_LEARN_VIEWS_H
-#define AK_LEARN_VIEWS_H
+#ifndef AK_VIEWS_VIEWS_H
+#define AK_VIEWS_VIEWS_H
 
 #include "core/base/random.h"
 #include "core/image/image.h"

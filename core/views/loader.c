@@ -1,7 +1,7 @@
 // A ring of RING batches. Workers claim single pictures, in order of batch and place, under
 // `lock`; the reader waits for `ready` until the oldest batch is whole, and gives it back at its
 // next call. A change of size empties the ring and starts again at the batch that comes next.
-#include "core/learn/loader.h"
+#include "core/views/loader.h"
 
 #include <pthread.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 // While tars are added a picture's label is an index into the classes in the order of their first
 // sight; ak_pictures_index renumbers by name, so that the order of the tars does not matter.
-#include "core/learn/pictures.h"
+#include "core/views/pictures.h"
 
 #include "core/base/archive.h"
 #include "core/base/log.h"

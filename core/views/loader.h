@@ -3,11 +3,11 @@
 // Batch number k of a run depends on the seed and k alone: the order is a fresh shuffle of all
 // pictures each epoch (the last, partial batch of an epoch is dropped), and each view has its own
 // random stream by (seed, epoch, picture, view).
-#ifndef AK_LEARN_LOADER_H
-#define AK_LEARN_LOADER_H
+#ifndef AK_VIEWS_LOADER_H
+#define AK_VIEWS_LOADER_H
 
-#include "core/learn/pictures.h"
-#include "core/learn/views.h"
+#include "core/views/pictures.h"
+#include "core/views/views.h"
 
 typedef struct ak_loader ak_loader;
 

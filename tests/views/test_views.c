@@ -1,5 +1,5 @@
-#include "core/learn/loader.h"
-#include "core/learn/views.h"
+#include "core/views/loader.h"
+#include "core/views/views.h"
 #include "tests/learn/made_pictures.h"
 
 #include <setjmp.h>

@@ -1,4 +1,4 @@
-#include "core/learn/views.h"
+#include "core/views/views.h"
 
 #include <math.h>
 #include <string.h>

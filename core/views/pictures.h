@@ -1,6 +1,6 @@
 // The training set: decoded pictures in memory, each with the class that its folder names.
-#ifndef AK_LEARN_PICTURES_H
-#define AK_LEARN_PICTURES_H
+#ifndef AK_VIEWS_PICTURES_H
+#define AK_VIEWS_PICTURES_H
 
 #include "core/image/image.h"
 
