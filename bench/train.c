@@ -100,7 +100,7 @@ static void plain_new(plain *t, ak_dnn_type type, int times)
     ak_resnet net = AK_RN10;
     bench_ok(ak_resnet_graph(&t->graph, &net, SIDE, &err), &err);
     size_t f = t->graph.features;
-    t->head = (ak_head){f, 512, 128};
+    t->head = (ak_head){f, 512, 128, 2, false};
     t->proxies_at = t->graph.params + ak_head_params(&t->head);
     t->params = t->proxies_at + CLASSES * f;
     size_t work = ak_proxy_softmax_work(VIEWS, f, CLASSES);
@@ -131,7 +131,9 @@ static void plain_new(plain *t, ak_dnn_type type, int times)
         t->labels[i] = i % PICTURES;
     t->pixels = bench_pixels((size_t)VIEWS * 3 * SIDE * SIDE);
     t->times = times;
-    bench_ok(ak_dnn_new(&t->dnn, &t->graph, VIEWS, AK_DNN_TRAIN, type, &err), &err);
+    bench_ok(ak_dnn_new(&t->dnn, &t->graph, VIEWS,
+                        (ak_dnn_options){.mode = AK_DNN_TRAIN, .type = type}, &err),
+             &err);
 }
 
 static void plain_clear(plain *t)

@@ -51,10 +51,12 @@ static ak_status set_number(void *at, const ak_field *f, double value, const cha
     if (!(value >= f->least && value <= f->most))
         return ak_fail(err, AK_BAD_VALUE, "%s is %g; %g to %g are possible", path, value, f->least,
                        f->most);
-    if ((f->type == AK_FIELD_INT || f->type == AK_FIELD_COUNT) && value != floor(value))
+    bool whole = f->type == AK_FIELD_INT || f->type == AK_FIELD_INT4 || f->type == AK_FIELD_COUNT;
+    if (whole && value != floor(value))
         return ak_fail(err, AK_BAD_VALUE, "%s is %g; it must be a whole number", path, value);
     switch (f->type) {
     case AK_FIELD_INT:
+    case AK_FIELD_INT4:
         *(int *)at = (int)value;
         break;
     case AK_FIELD_COUNT:
@@ -66,6 +68,25 @@ static ak_status set_number(void *at, const ak_field *f, double value, const cha
     default:
         *(double *)at = value;
     }
+    return AK_OK;
+}
+
+// All four or none.
+static ak_status set_four(int *at, const ak_field *f, const json_t *value, const char *path,
+                          ak_error *err)
+{
+    int four[4];
+    if (!json_is_array(value) || json_array_size(value) != 4)
+        return ak_fail(err, AK_BAD_VALUE, "%s must be an array of four numbers", path);
+    for (size_t i = 0; i < 4; i++) {
+        const json_t *item = json_array_get(value, i);
+        if (!json_is_number(item))
+            return ak_fail(err, AK_BAD_VALUE, "%s must be an array of four numbers", path);
+        ak_status status = set_number(&four[i], f, json_number_value(item), path, err);
+        if (status != AK_OK)
+            return status;
+    }
+    memcpy(at, four, sizeof four);
     return AK_OK;
 }
 
@@ -84,6 +105,8 @@ static ak_status set(void *to, const ak_field *f, const json_t *value, const cha
             return ak_fail(err, AK_BAD_VALUE, "%s must be a text", path);
         return set_choice(at, f, json_string_value(value), path, err);
     }
+    if (f->type == AK_FIELD_INT4)
+        return set_four(at, f, value, path, err);
     if (!json_is_number(value))
         return ak_fail(err, AK_BAD_VALUE, "%s must be a number", path);
     return set_number(at, f, json_number_value(value), path, err);
@@ -135,6 +158,11 @@ json_t *ak_fields_write(const void *from, const ak_field *table)
         case AK_FIELD_INT:
             value = json_integer(*(const int *)at);
             break;
+        case AK_FIELD_INT4: {
+            const int *i = at;
+            value = json_pack("[iiii]", i[0], i[1], i[2], i[3]);
+            break;
+        }
         case AK_FIELD_COUNT:
             value = json_integer((json_int_t) * (const uint64_t *)at);
             break;
@@ -167,7 +195,9 @@ ak_status ak_fields_set(void *to, const ak_field *table, const char *key, const 
     json_t *value = json_loads(text, JSON_DECODE_ANY, NULL);
     ak_status status = value ? set(to, f, value, key, err)
                              : ak_fail(err, AK_BAD_VALUE, "%s is \"%s\"; it must be %s", key, text,
-                                       f->type == AK_FIELD_BOOL ? "true or false" : "a number");
+                                       f->type == AK_FIELD_BOOL   ? "true or false"
+                                       : f->type == AK_FIELD_INT4 ? "four numbers, [1, 1, 1, 1]"
+                                                                  : "a number");
     json_decref(value);
     return status;
 }

@@ -17,6 +17,7 @@
 typedef enum {
     AK_FIELD_BOOL,   // bool
     AK_FIELD_INT,    // int
+    AK_FIELD_INT4,   // int[4], an array
     AK_FIELD_COUNT,  // uint64_t; at most 2^53
     AK_FIELD_FLOAT,  // float
     AK_FIELD_DOUBLE, // double

@@ -66,7 +66,8 @@ static ak_status net_of(ak_dnn **out, ak_features *f, size_t i, ak_error *err)
 {
     ak_status status = AK_OK;
     if (!f->nets[i]) {
-        status = ak_dnn_new(&f->nets[i], &f->graph, (int)sizes[i], AK_DNN_SERVE, f->type, err);
+        status = ak_dnn_new(&f->nets[i], &f->graph, (int)sizes[i],
+                            (ak_dnn_options){.mode = AK_DNN_SERVE, .type = f->type}, err);
         if (status == AK_OK)
             status = ak_dnn_load(f->nets[i], f->params, f->stats, err);
     }

@@ -27,28 +27,28 @@ static ak_status read_config(ak_model *m, const json_t *config, ak_error *err)
     struct {
         const char *group, *key;
         double least, most, value;
-    } f[] = {{"encoder", "width", 0.125, 4, 0},   {"encoder", "last_stride", 1, 2, 0},
-             {"encoder", "pool_stages", 1, 4, 0}, {"head", "hidden", 1, 65536, 0},
-             {"head", "out", 1, 65536, 0},        {"input", "side", 8, 1024, 0},
-             {"descriptor", "dims", 1, 4096, 0},  {"descriptor", "colour", 0, 1000, 0}};
+    } f[] = {{"input", "side", 8, 1024, 0},
+             {"descriptor", "dims", 1, 4096, 0},
+             {"descriptor", "colour", 0, 1000, 0}};
     for (size_t i = 0; i < sizeof f / sizeof *f; i++) {
         ak_status status =
             number(&f[i].value, config, f[i].group, f[i].key, f[i].least, f[i].most, err);
         if (status != AK_OK)
             return status;
     }
-    const json_t *blocks = json_object_get(json_object_get(config, "encoder"), "blocks");
-    for (size_t i = 0; i < 4; i++)
-        m->net.blocks[i] = (int)json_integer_value(json_array_get(blocks, i));
-    m->net.width = (float)f[0].value;
-    m->net.last_stride = (int)f[1].value;
-    m->net.pool_stages = (int)f[2].value;
-    m->head.hidden = (size_t)f[3].value;
-    m->head.out = (size_t)f[4].value;
-    m->side = (int)f[5].value;
-    m->dims = (size_t)f[6].value;
-    m->colour = (float)f[7].value;
-    ak_status status = ak_resnet_graph(&m->graph, &m->net, m->side, err);
+    m->side = (int)f[0].value;
+    m->dims = (size_t)f[1].value;
+    m->colour = (float)f[2].value;
+    m->net = AK_RN10;
+    m->head = AK_HEAD_PROJECTION;
+    ak_status status = ak_fields_read(&m->net, ak_resnet_fields, json_object_get(config, "encoder"),
+                                      "encoder", err);
+    if (status == AK_OK)
+        status =
+            ak_fields_read(&m->head, ak_head_fields, json_object_get(config, "head"), "head", err);
+    if (status != AK_OK)
+        return ak_fail_within(err, "the model's configuration");
+    status = ak_resnet_graph(&m->graph, &m->net, m->side, err);
     if (status != AK_OK)
         return ak_fail_within(err, "the model's encoder");
     m->head.in = m->graph.features;

@@ -9,16 +9,13 @@
 
 static ak_status config_text(char **out, const ak_model_parts *p, ak_error *err)
 {
-    const int *b = p->net.blocks;
     json_t *training = p->training ? json_loads(p->training, 0, NULL) : json_object();
-    json_t *config = json_pack(
-        "{s:s, s:{s:[iiii], s:f, s:i, s:i}, s:{s:I, s:I}, s:{s:i, s:s}, s:{s:I, s:f, s:f, s:f}, "
-        "s:o}",
-        "kind", "model", "encoder", "blocks", b[0], b[1], b[2], b[3], "width", (double)p->net.width,
-        "last_stride", p->net.last_stride, "pool_stages", p->net.pool_stages, "head", "hidden",
-        (json_int_t)p->head.hidden, "out", (json_int_t)p->head.out, "input", "side", p->side, "fit",
-        "stretch", "descriptor", "dims", (json_int_t)p->dims, "power", (double)p->power, "shrink",
-        (double)p->shrink, "colour", (double)p->colour, "training", training);
+    json_t *config =
+        json_pack("{s:s, s:o, s:o, s:{s:i, s:s}, s:{s:I, s:f, s:f, s:f}, s:o}", "kind", "model",
+                  "encoder", ak_fields_write(&p->net, ak_resnet_fields), "head",
+                  ak_fields_write(&p->head, ak_head_fields), "input", "side", p->side, "fit",
+                  "stretch", "descriptor", "dims", (json_int_t)p->dims, "power", (double)p->power,
+                  "shrink", (double)p->shrink, "colour", (double)p->colour, "training", training);
     *out = config ? json_dumps(config, JSON_INDENT(1)) : NULL;
     json_decref(config);
     return *out ? AK_OK : ak_fail(err, AK_BAD_VALUE, "the description of the training is no JSON");

@@ -4,18 +4,18 @@
 
 #include "core/base/clock.h"
 #include "core/base/hash.h"
-#include "core/views/loader.h"
 #include "core/learn/objectives.h"
 #include "core/learn/optimiser.h"
 #include "core/nn/checkpoint.h"
 #include "core/nn/dnn.h"
+#include "core/views/loader.h"
 
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define SEGMENTS_MAX (2 * AK_NODES_MAX)
+#define SEGMENTS_MAX AK_RANGES_MAX
 #define BN_SHARE     0.1f // of a batch in the running statistics
 
 const ak_recipe ak_recipe_default = {
@@ -91,20 +91,15 @@ static void segment(ak_trainer *t, size_t start, size_t count, float decay)
 
 static void lay_out_segments(ak_trainer *t)
 {
-    const ak_graph *g = &t->graph;
     float decay = t->recipe.decay;
-    for (int i = 0; i < g->n; i++) {
-        const ak_node *n = &g->nodes[i];
-        if (n->op == AK_OP_CONV)
-            segment(t, n->param, (size_t)(n->c * g->nodes[n->a].c * n->k * n->k), decay);
-        else if (n->op == AK_OP_BN)
-            segment(t, n->param, 2 * (size_t)n->c, 0);
-    }
-    size_t at = g->params, w1 = t->head.hidden * t->head.in, w2 = t->head.out * t->head.hidden;
-    segment(t, at, w1, decay);
-    segment(t, at + w1, 2 * t->head.hidden, 0);
-    segment(t, at + w1 + 2 * t->head.hidden, w2, decay);
-    segment(t, at + w1 + 2 * t->head.hidden + w2, t->head.out, 0);
+    ak_range ranges[AK_RANGES_MAX];
+    size_t n = ak_graph_ranges(ranges, &t->graph);
+    for (size_t i = 0; i < n; i++)
+        segment(t, ranges[i].start, ranges[i].count, ranges[i].matrix ? decay : 0);
+    n = ak_head_ranges(ranges, &t->head);
+    for (size_t i = 0; i < n; i++)
+        segment(t, t->graph.params + ranges[i].start, ranges[i].count,
+                ranges[i].matrix ? decay : 0);
     segment(t, t->proxies_at, t->params - t->proxies_at, decay);
 }
 
@@ -116,8 +111,9 @@ static ak_status use_side(ak_trainer *t, int side, ak_error *err)
     ak_dnn_free(t->dnn);
     t->dnn = NULL;
     t->side = side;
-    return ak_dnn_new(&t->dnn, &t->graph, (int)rows(t), AK_DNN_TRAIN,
-                      t->recipe.bf16 && ak_dnn_has_bf16() ? AK_DNN_BF16 : AK_DNN_F32, err);
+    ak_dnn_type type = t->recipe.bf16 && ak_dnn_has_bf16() ? AK_DNN_BF16 : AK_DNN_F32;
+    return ak_dnn_new(&t->dnn, &t->graph, (int)rows(t),
+                      (ak_dnn_options){.mode = AK_DNN_TRAIN, .type = type}, err);
 }
 
 static int wanted_side(const ak_trainer *t)
@@ -180,7 +176,7 @@ ak_status ak_trainer_new(ak_trainer **out, const ak_pictures *pictures, const ak
     if (status != AK_OK)
         goto done;
     size_t n = rows(t), f = t->graph.features;
-    t->head = (ak_head){f, recipe->head_hidden, recipe->head_out};
+    t->head = (ak_head){f, recipe->head_hidden, recipe->head_out, 2, false};
     t->proxies_at = t->graph.params + ak_head_params(&t->head);
     t->params = t->proxies_at + pictures->classes_n * f;
     t->stats = t->graph.stats + ak_head_stats(&t->head);

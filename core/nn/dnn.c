@@ -59,8 +59,8 @@ static ak_status build(ak_dnn *d, ak_error *err)
     return AK_OK;
 }
 
-ak_status ak_dnn_new(ak_dnn **out, const ak_graph *graph, int batch, ak_dnn_mode mode,
-                     ak_dnn_type type, ak_error *err)
+ak_status ak_dnn_new(ak_dnn **out, const ak_graph *graph, int batch, ak_dnn_options options,
+                     ak_error *err)
 {
     *out = NULL;
     for (int i = 0; i < graph->n; i++)
@@ -72,8 +72,12 @@ ak_status ak_dnn_new(ak_dnn **out, const ak_graph *graph, int batch, ak_dnn_mode
         return ak_fail(err, AK_OUT_OF_MEMORY, "no memory for a network");
     d->graph = *graph;
     d->batch = batch;
-    d->mode = mode;
-    d->bf16 = type == AK_DNN_BF16;
+    if (options.mode == AK_DNN_FORWARD || options.mode == AK_DNN_TUNE || options.frozen_stages) {
+        ak_dnn_free(d);
+        return ak_fail(err, AK_INTERNAL, "this mode is not built yet");
+    }
+    d->mode = options.mode;
+    d->bf16 = options.type == AK_DNN_BF16;
     d->block = dnnl_get_effective_cpu_isa() >= dnnl_cpu_isa_avx512_core ? 16 : 8;
     ak_status status = build(d, err);
     if (status != AK_OK) {

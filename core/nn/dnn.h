@@ -14,11 +14,21 @@
 typedef struct ak_dnn ak_dnn;
 
 typedef enum {
-    AK_DNN_SERVE, // batch norm folded into the convolutions, ReLU and sums fused
-    AK_DNN_TRAIN, // batch statistics, backward
+    AK_DNN_SERVE,   // running statistics, batch norm folded in, ReLU and sums fused
+    AK_DNN_FORWARD, // batch statistics and no way back, for momentum encoders
+    AK_DNN_TRAIN,   // batch statistics, backward
+    AK_DNN_TUNE,    // running statistics, which are constants for the gradient, backward
 } ak_dnn_mode;
 
 typedef enum { AK_DNN_F32, AK_DNN_BF16 } ak_dnn_type;
+
+typedef struct {
+    ak_dnn_mode mode;
+    ak_dnn_type type;
+    // TRAIN, TUNE: 0, or 1..4: the stem and that many stages use running statistics and get no
+    // gradient; backward ends before them, and their part of dparams is 0.
+    int frozen_stages;
+} ak_dnn_options;
 
 // Whether this processor multiplies bf16 fast (AVX-512 BF16 or AMX).
 bool ak_dnn_has_bf16(void);
@@ -28,18 +38,19 @@ bool ak_dnn_has_bf16(void);
 ak_status ak_dnn_limit_isa(const char *isa, ak_error *err);
 
 // graph is copied. batch pictures a call, exactly.
-ak_status ak_dnn_new(ak_dnn **out, const ak_graph *graph, int batch, ak_dnn_mode mode,
-                     ak_dnn_type type, ak_error *err);
+ak_status ak_dnn_new(ak_dnn **out, const ak_graph *graph, int batch, ak_dnn_options options,
+                     ak_error *err);
 void ak_dnn_free(ak_dnn *dnn);
 
-// Takes over parameters (graph.params) and, for serving, running statistics (graph.stats).
+// Takes over parameters (graph.params) and, where the mode uses them, running statistics
+// (graph.stats); else stats may be NULL.
 ak_status ak_dnn_load(ak_dnn *dnn, const float *params, const float *stats, ak_error *err);
 
 // features (batch, graph.features) from pixels (batch, h, w, 3).
 ak_status ak_dnn_forward(ak_dnn *dnn, float *features, const uint8_t *pixels, ak_error *err);
 
-// The batch's mean and unbiased variance of every batch norm, after a forward in training:
-// stats = (1 - share) * stats + share * batch's.
+// After a forward, for every batch norm that used the batch's statistics:
+// stats = (1 - share) * stats + share * the batch's mean and unbiased variance.
 void ak_dnn_stats(float *stats, const ak_dnn *dnn, float share);
 
 // dparams (graph.params) is overwritten; after the forward of the same pictures.

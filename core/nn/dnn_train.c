@@ -254,6 +254,8 @@ ak_status ak_dnn_build_train(ak_dnn *d, ak_error *err)
                                     d->values[node->a].y_at, d->values[node->b].y_at,
                                     d->values[i].n, err));
             break;
+        case AK_OP_GATE:
+            return ak_fail(err, AK_INTERNAL, "attention is not built yet");
         case AK_OP_MAXPOOL:
             PASS(ak_dnn_maxpool(d, i, err));
             break;
@@ -276,6 +278,8 @@ ak_status ak_dnn_build_train(ak_dnn *d, ak_error *err)
             break;
         case AK_OP_ADD_RELU:
             PASS(add_relu_backward(d, i, err));
+            break;
+        case AK_OP_GATE:
             break;
         case AK_OP_MAXPOOL:
             PASS(maxpool_backward(d, i, err));

@@ -1,151 +1,229 @@
 #include "core/nn/head.h"
 
-#include "core/base/random.h"
-#include "core/nn/graph.h"
-
 #include <cblas.h>
 #include <math.h>
 #include <string.h>
 
+const ak_field ak_head_fields[] = {
+    {"hidden", AK_FIELD_COUNT, offsetof(ak_head, hidden), 1, 65536,
+     "width of all layers but the last", NULL},
+    {"out", AK_FIELD_COUNT, offsetof(ak_head, out), 1, 65536, "width of the last layer", NULL},
+    {"depth", AK_FIELD_INT, offsetof(ak_head, depth), 1, AK_HEAD_DEPTH_MAX, "linear layers", NULL},
+    {"last_bn", AK_FIELD_BOOL, offsetof(ak_head, last_bn), 0, 1,
+     "batch norm after the last layer, too", NULL},
+    {0},
+};
+_Static_assert(sizeof(size_t) == sizeof(uint64_t), "the table reads size_t as AK_FIELD_COUNT");
+
+// One layer: its shape, and where its numbers lie in params, stats and, for n rows, work.
 typedef struct {
-    const float *w1, *scale, *shift, *w2, *b2;
-} places;
+    size_t rows, columns; // outputs, inputs
+    bool bn, relu;
+    size_t weights, scale, shift, bias; // scale and shift with a batch norm, else bias
+    size_t mean, variance;              // in stats
+    // In work: what enters the batch norm, normalised (n, rows); what leaves the layer (n, rows);
+    // mean and variance of the batch (rows each).
+    size_t normal, active, batch_mean, batch_variance;
+} layer;
 
-static places places_of(const ak_head *h, const float *params)
-{
-    places p = {.w1 = params};
-    p.scale = p.w1 + h->hidden * h->in;
-    p.shift = p.scale + h->hidden;
-    p.w2 = p.shift + h->hidden;
-    p.b2 = p.w2 + h->out * h->hidden;
-    return p;
-}
-
-// What forward leaves for backward: the normalised hidden values, the activations, a gradient.
 typedef struct {
-    float *normal, *active, *dactive, *mean, *variance;
-} leavings;
+    layer at[AK_HEAD_DEPTH_MAX];
+    size_t params, stats, work;
+    size_t gradient; // in work: (n, the widest), twice
+    size_t widest;
+} layout;
 
-static leavings leavings_of(const ak_head *h, float *work, size_t n)
+static layout layout_of(const ak_head *h, size_t n)
 {
-    leavings l = {.normal = work};
-    l.active = l.normal + n * h->hidden;
-    l.dactive = l.active + n * h->hidden;
-    l.mean = l.dactive + n * h->hidden;
-    l.variance = l.mean + h->hidden;
-    return l;
+    layout all = {0};
+    size_t columns = h->in;
+    for (int i = 0; i < h->depth; i++) {
+        bool last = i == h->depth - 1;
+        layer *l = &all.at[i];
+        *l = (layer){.rows = last ? h->out : h->hidden, .columns = columns};
+        l->bn = !last || h->last_bn;
+        l->relu = !last;
+        l->weights = all.params;
+        l->scale = l->bias = l->weights + l->rows * columns;
+        l->shift = l->scale + l->rows;
+        all.params = l->bias + (l->bn ? 2 : 1) * l->rows;
+        l->mean = all.stats;
+        l->variance = l->mean + l->rows;
+        all.stats += l->bn ? 2 * l->rows : 0;
+        l->normal = all.work;
+        l->active = l->normal + n * l->rows;
+        l->batch_mean = l->active + n * l->rows;
+        l->batch_variance = l->batch_mean + l->rows;
+        all.work = l->batch_variance + l->rows;
+        all.widest = l->rows > all.widest ? l->rows : all.widest;
+        columns = l->rows;
+    }
+    all.gradient = all.work;
+    all.work += 2 * n * all.widest;
+    return all;
 }
 
 size_t ak_head_params(const ak_head *h)
 {
-    return h->hidden * h->in + 2 * h->hidden + h->out * h->hidden + h->out;
+    return layout_of(h, 0).params;
 }
 
 size_t ak_head_stats(const ak_head *h)
 {
-    return 2 * h->hidden;
+    return layout_of(h, 0).stats;
 }
 
 size_t ak_head_work(const ak_head *h, size_t n)
 {
-    return 3 * n * h->hidden + 2 * h->hidden;
+    return layout_of(h, n).work;
+}
+
+size_t ak_head_ranges(ak_range out[3 * AK_HEAD_DEPTH_MAX], const ak_head *h)
+{
+    layout all = layout_of(h, 0);
+    size_t n = 0;
+    for (int i = 0; i < h->depth; i++) {
+        const layer *l = &all.at[i];
+        out[n++] = (ak_range){l->weights, l->rows * l->columns, true};
+        out[n++] = (ak_range){l->scale, l->rows, false};
+        if (l->bn)
+            out[n++] = (ak_range){l->shift, l->rows, false};
+    }
+    return n;
 }
 
 void ak_head_init(float *params, float *stats, const ak_head *h, uint64_t seed)
 {
-    places p = places_of(h, params);
+    layout all = layout_of(h, 0);
     ak_random r = ak_random_stream(seed, 0x4ead, 0, 0);
-    double a = 1 / sqrt((double)h->in), b = 1 / sqrt((double)h->hidden);
-    for (float *at = params; at < p.scale; at++)
-        *at = (float)ak_random_range(&r, -a, a);
-    for (size_t i = 0; i < h->hidden; i++) {
-        params[p.scale - params + (ptrdiff_t)i] = 1.0f;
-        params[p.shift - params + (ptrdiff_t)i] = 0.0f;
-        stats[i] = 0.0f;
-        stats[h->hidden + i] = 1.0f;
+    for (int i = 0; i < h->depth; i++) {
+        const layer *l = &all.at[i];
+        double bound = 1 / sqrt((double)l->columns);
+        size_t drawn = l->rows * (l->columns + (l->bn ? 0 : 1)); // the bias, too
+        for (size_t j = 0; j < drawn; j++)
+            params[l->weights + j] = (float)ak_random_range(&r, -bound, bound);
+        for (size_t j = 0; l->bn && j < l->rows; j++) {
+            params[l->scale + j] = 1.0f;
+            params[l->shift + j] = 0.0f;
+            stats[l->mean + j] = 0.0f;
+            stats[l->variance + j] = 1.0f;
+        }
     }
-    for (float *at = params + (p.w2 - params); at < params + ak_head_params(h); at++)
-        *at = (float)ak_random_range(&r, -b, b);
+}
+
+// x (n, rows) becomes normalised, y = max(0, scale * x + shift), without the ReLU where there is
+// none.
+static void bn_forward(float *y, float *x, float *mean, float *variance, const layer *l,
+                       const float *params, size_t n)
+{
+#pragma omp parallel for schedule(static)
+    for (size_t j = 0; j < l->rows; j++) {
+        double m = 0, v = 0;
+        for (size_t i = 0; i < n; i++)
+            m += (double)x[i * l->rows + j];
+        m /= (double)n;
+        for (size_t i = 0; i < n; i++) {
+            double d = (double)x[i * l->rows + j] - m;
+            v += d * d;
+        }
+        v /= (double)n;
+        mean[j] = (float)m;
+        variance[j] = (float)v;
+        float rstd = (float)(1 / sqrt(v + (double)AK_BN_EPS));
+        for (size_t i = 0; i < n; i++) {
+            float *at = &x[i * l->rows + j];
+            *at = (*at - (float)m) * rstd;
+            float out = *at * params[l->scale + j] + params[l->shift + j];
+            y[i * l->rows + j] = l->relu && out < 0 ? 0 : out;
+        }
+    }
 }
 
 void ak_head_forward(float *z, const ak_head *h, const float *params, const float *x, size_t n,
                      float *work)
 {
-    places p = places_of(h, params);
-    leavings l = leavings_of(h, work, n);
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)n, (int)h->hidden, (int)h->in, 1.0f,
-                x, (int)h->in, p.w1, (int)h->in, 0.0f, l.normal, (int)h->hidden);
-    for (size_t j = 0; j < h->hidden; j++) {
-        double mean = 0, variance = 0;
-        for (size_t i = 0; i < n; i++)
-            mean += (double)l.normal[i * h->hidden + j];
-        mean /= (double)n;
-        for (size_t i = 0; i < n; i++) {
-            double d = (double)l.normal[i * h->hidden + j] - mean;
-            variance += d * d;
-        }
-        variance /= (double)n;
-        l.mean[j] = (float)mean;
-        l.variance[j] = (float)variance;
-        float rstd = (float)(1 / sqrt(variance + (double)AK_BN_EPS));
-        for (size_t i = 0; i < n; i++) {
-            float *at = &l.normal[i * h->hidden + j], y;
-            *at = (*at - (float)mean) * rstd;
-            y = *at * p.scale[j] + p.shift[j];
-            l.active[i * h->hidden + j] = y > 0 ? y : 0;
-        }
+    layout all = layout_of(h, n);
+    for (int i = 0; i < h->depth; i++) {
+        const layer *l = &all.at[i];
+        float *y = i == h->depth - 1 ? z : work + l->active;
+        float *product = l->bn ? work + l->normal : y;
+        for (size_t r = 0; !l->bn && r < n; r++)
+            memcpy(y + r * l->rows, params + l->bias, l->rows * sizeof *y);
+        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)n, (int)l->rows, (int)l->columns,
+                    1.0f, x, (int)l->columns, params + l->weights, (int)l->columns,
+                    l->bn ? 0.0f : 1.0f, product, (int)l->rows);
+        if (l->bn)
+            bn_forward(y, product, work + l->batch_mean, work + l->batch_variance, l, params, n);
+        x = y;
     }
-    for (size_t i = 0; i < n; i++)
-        memcpy(z + i * h->out, p.b2, h->out * sizeof *z);
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)n, (int)h->out, (int)h->hidden, 1.0f,
-                l.active, (int)h->hidden, p.w2, (int)h->hidden, 1.0f, z, (int)h->out);
 }
 
 void ak_head_stats_update(float *stats, const ak_head *h, const float *work, size_t n, float share)
 {
-    const float *mean = work + 3 * n * h->hidden, *variance = mean + h->hidden;
+    layout all = layout_of(h, n);
     float unbiased = n > 1 ? (float)n / (float)(n - 1) : 1.0f;
-    for (size_t j = 0; j < h->hidden; j++) {
-        stats[j] += share * (mean[j] - stats[j]);
-        stats[h->hidden + j] += share * (variance[j] * unbiased - stats[h->hidden + j]);
+    for (int i = 0; i < h->depth; i++) {
+        const layer *l = &all.at[i];
+        const float *mean = work + l->batch_mean, *variance = work + l->batch_variance;
+        for (size_t j = 0; l->bn && j < l->rows; j++) {
+            stats[l->mean + j] += share * (mean[j] - stats[l->mean + j]);
+            stats[l->variance + j] += share * (variance[j] * unbiased - stats[l->variance + j]);
+        }
+    }
+}
+
+// dx (n, rows) from dy, which it may be; normal, active and variance are forward's.
+static void bn_backward(float *dx, float *dparams, const float *dy, const layer *l,
+                        const float *params, const float *work, size_t n)
+{
+    const float *normal = work + l->normal, *active = work + l->active;
+    const float *variance = work + l->batch_variance;
+#pragma omp parallel for schedule(static)
+    for (size_t j = 0; j < l->rows; j++) {
+        double sum = 0, dot = 0;
+        for (size_t i = 0; i < n; i++) {
+            size_t at = i * l->rows + j;
+            dx[at] = l->relu && active[at] <= 0 ? 0 : dy[at];
+            sum += (double)dx[at];
+            dot += (double)dx[at] * (double)normal[at];
+        }
+        dparams[l->scale + j] = (float)dot;
+        dparams[l->shift + j] = (float)sum;
+        float scale = params[l->scale + j] / sqrtf(variance[j] + AK_BN_EPS);
+        for (size_t i = 0; i < n; i++) {
+            size_t at = i * l->rows + j;
+            dx[at] =
+                scale * (dx[at] - (float)(sum / (double)n) - normal[at] * (float)(dot / (double)n));
+        }
     }
 }
 
 void ak_head_backward(float *dx, float *dparams, const ak_head *h, const float *params,
                       const float *dz, const float *x, size_t n, float *work)
 {
-    places p = places_of(h, params), d = places_of(h, dparams);
-    leavings l = leavings_of(h, work, n);
-    float *dw1 = dparams, *dscale = (float *)d.scale, *dshift = (float *)d.shift;
-    float *dw2 = (float *)d.w2, *db2 = (float *)d.b2;
-    memset(db2, 0, h->out * sizeof *db2);
-    for (size_t i = 0; i < n; i++)
-        for (size_t j = 0; j < h->out; j++)
-            db2[j] += dz[i * h->out + j];
-    cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)h->out, (int)h->hidden, (int)n, 1.0f,
-                dz, (int)h->out, l.active, (int)h->hidden, 0.0f, dw2, (int)h->hidden);
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)n, (int)h->hidden, (int)h->out,
-                1.0f, dz, (int)h->out, p.w2, (int)h->hidden, 0.0f, l.dactive, (int)h->hidden);
-    for (size_t j = 0; j < h->hidden; j++) {
-        double sum = 0, dot = 0;
-        for (size_t i = 0; i < n; i++) {
-            size_t at = i * h->hidden + j;
-            if (l.active[at] <= 0)
-                l.dactive[at] = 0;
-            sum += (double)l.dactive[at];
-            dot += (double)l.dactive[at] * (double)l.normal[at];
+    layout all = layout_of(h, n);
+    float *spare[2] = {work + all.gradient, work + all.gradient + n * all.widest};
+    const float *dy = dz;
+    for (int i = h->depth - 1; i >= 0; i--) {
+        const layer *l = &all.at[i];
+        const float *in = i ? work + all.at[i - 1].active : x;
+        if (l->bn) {
+            bn_backward(spare[0], dparams, dy, l, params, work, n);
+            dy = spare[0];
+        } else {
+            memset(dparams + l->bias, 0, l->rows * sizeof *dparams);
+            for (size_t r = 0; r < n; r++)
+                for (size_t j = 0; j < l->rows; j++)
+                    dparams[l->bias + j] += dy[r * l->rows + j];
         }
-        dscale[j] = (float)dot;
-        dshift[j] = (float)sum;
-        float scale = p.scale[j] / sqrtf(l.variance[j] + AK_BN_EPS);
-        for (size_t i = 0; i < n; i++) {
-            size_t at = i * h->hidden + j;
-            l.dactive[at] = scale * (l.dactive[at] - (float)(sum / (double)n) -
-                                     l.normal[at] * (float)(dot / (double)n));
-        }
+        cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)l->rows, (int)l->columns, (int)n,
+                    1.0f, dy, (int)l->rows, in, (int)l->columns, 0.0f, dparams + l->weights,
+                    (int)l->columns);
+        float *down = i ? spare[1] : dx;
+        if (down)
+            cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)n, (int)l->columns,
+                        (int)l->rows, 1.0f, dy, (int)l->rows, params + l->weights, (int)l->columns,
+                        0.0f, down, (int)l->columns);
+        dy = down;
     }
-    cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)h->hidden, (int)h->in, (int)n, 1.0f,
-                l.dactive, (int)h->hidden, x, (int)h->in, 0.0f, dw1, (int)h->in);
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)n, (int)h->in, (int)h->hidden, 1.0f,
-                l.dactive, (int)h->hidden, p.w1, (int)h->in, 0.0f, dx, (int)h->in);
 }

@@ -159,6 +159,73 @@ static void maxpool(ak_naive *n, const ak_node *node, const ak_node *x, double *
             }
 }
 
+// The squeezed means, hidden values and gates of one picture: (c), (k), (c).
+static void gates_of(double *mean, double *hidden, double *gates, const ak_node *node,
+                     const double *x, const double *params)
+{
+    size_t c = (size_t)node->c, k = (size_t)node->k, plane = (size_t)node->h * (size_t)node->w;
+    const double *w1 = params + node->param, *b1 = w1 + k * c, *w2 = b1 + k, *b2 = w2 + c * k;
+    for (size_t i = 0; i < c; i++) {
+        mean[i] = 0;
+        for (size_t p = 0; p < plane; p++)
+            mean[i] += x[i * plane + p] / (double)plane;
+    }
+    for (size_t j = 0; j < k; j++) {
+        hidden[j] = b1[j];
+        for (size_t i = 0; i < c; i++)
+            hidden[j] += w1[j * c + i] * mean[i];
+        hidden[j] = fmax(0, hidden[j]);
+    }
+    for (size_t i = 0; i < c; i++) {
+        double sum = b2[i];
+        for (size_t j = 0; j < k; j++)
+            sum += w2[i * k + j] * hidden[j];
+        gates[i] = 1 / (1 + exp(-sum));
+    }
+}
+
+// y when it is given; else dx and dparams from dy.
+static void gate(ak_naive *n, const ak_node *node, double *y, double *dx, double *dparams,
+                 const double *dy, const double *x, const double *params)
+{
+    size_t c = (size_t)node->c, k = (size_t)node->k, plane = (size_t)node->h * (size_t)node->w;
+    const double *w1 = params + node->param, *w2 = w1 + k * c + k;
+    double mean[c], hidden[k], gates[c], dmean[c], dhidden[k], dgate[c];
+    for (size_t b = 0; b < (size_t)n->batch; b++) {
+        size_t start = b * c * plane;
+        gates_of(mean, hidden, gates, node, x + start, params);
+        if (y) {
+            for (size_t i = 0; i < c * plane; i++)
+                y[start + i] = x[start + i] * gates[i / plane];
+            continue;
+        }
+        double *dw1 = dparams + node->param, *db1 = dw1 + k * c, *dw2 = db1 + k, *db2 = dw2 + c * k;
+        memset(dmean, 0, sizeof dmean);
+        memset(dhidden, 0, sizeof dhidden);
+        for (size_t i = 0; i < c; i++) {
+            double sum = 0;
+            for (size_t p = 0; p < plane; p++)
+                sum += dy[start + i * plane + p] * x[start + i * plane + p];
+            dgate[i] = sum * gates[i] * (1 - gates[i]);
+            db2[i] += dgate[i];
+            for (size_t j = 0; j < k; j++) {
+                dw2[i * k + j] += dgate[i] * hidden[j];
+                dhidden[j] += dgate[i] * w2[i * k + j];
+            }
+        }
+        for (size_t j = 0; j < k; j++) {
+            double d = hidden[j] > 0 ? dhidden[j] : 0;
+            db1[j] += d;
+            for (size_t i = 0; i < c; i++) {
+                dw1[j * c + i] += d * mean[i];
+                dmean[i] += d * w1[j * c + i];
+            }
+        }
+        for (size_t i = 0; i < c * plane; i++)
+            dx[start + i] += dy[start + i] * gates[i / plane] + dmean[i / plane] / (double)plane;
+    }
+}
+
 void ak_naive_forward(ak_naive *n, double *features, double *batch_stats, const uint8_t *pixels,
                       const double *params, const float *stats, bool train)
 {
@@ -187,6 +254,9 @@ void ak_naive_forward(ak_naive *n, double *features, double *batch_stats, const 
                     batch_stats[node->stat + c] = n->mean[node->stat + c];
                     batch_stats[node->stat + (size_t)node->c + c] = n->variance[node->stat + c];
                 }
+            break;
+        case AK_OP_GATE:
+            gate(n, node, y, NULL, NULL, NULL, in, params);
             break;
         case AK_OP_ADD_RELU:
             for (size_t i = 0; i < size_of(n, node); i++)
@@ -231,6 +301,9 @@ void ak_naive_backward(ak_naive *n, double *dparams, const double *dfeatures, co
             break;
         case AK_OP_BN:
             bn_backward(n, node, dx, dparams, dy, y, in, params);
+            break;
+        case AK_OP_GATE:
+            gate(n, node, NULL, dx, dparams, dy, in, params);
             break;
         case AK_OP_ADD_RELU:
             for (size_t i = 0; i < size_of(n, node); i++) {

@@ -32,11 +32,11 @@ static int setup(void **state)
     (void)state;
     made_pictures(&set, PICTURES, 5, 64);
     ak_graph g;
-    ak_resnet net = {{1, 1, 1, 1}, 0.25f, 2, 2};
+    ak_resnet net = {{1, 1, 1, 1}, 0.25f, 2, 2, 0, false};
     ak_error err = {0};
     if (ak_resnet_graph(&g, &net, SIDE, &err) != AK_OK)
         return -1;
-    ak_head head = {g.features, 32, 16};
+    ak_head head = {g.features, 32, 16, 2, false};
     float *params = ak_alloc(g.params, 4), *stats = ak_alloc(g.stats, 4);
     float *head_params = ak_alloc(ak_head_params(&head), 4);
     float *head_stats = ak_alloc(ak_head_stats(&head), 4);

@@ -80,7 +80,8 @@ static void fast(setup *s, ak_dnn_mode mode, ak_dnn_type type, float *stats)
 {
     ak_dnn *dnn;
     ak_error err = {0};
-    if (ak_dnn_new(&dnn, &s->graph, s->batch, mode, type, &err) != AK_OK ||
+    if (ak_dnn_new(&dnn, &s->graph, s->batch, (ak_dnn_options){.mode = mode, .type = type}, &err) !=
+            AK_OK ||
         ak_dnn_load(dnn, s->params, s->stats, &err) != AK_OK ||
         ak_dnn_forward(dnn, s->features, s->pixels, &err) != AK_OK)
         fail_msg("%s", err.text);
@@ -133,7 +134,7 @@ static void compare_training(ak_resnet net, int side, int batch, ak_dnn_type typ
     drop(&s);
 }
 
-static const ak_resnet small = {{1, 1, 1, 1}, 0.25f, 2, 2};
+static const ak_resnet small = {{1, 1, 1, 1}, 0.25f, 2, 2, 0, false};
 
 static void training_in_f32_equals_the_definition(void **state)
 {
@@ -144,7 +145,8 @@ static void training_in_f32_equals_the_definition(void **state)
 static void two_blocks_a_stage_fine_grid_all_stages_pooled(void **state)
 {
     (void)state;
-    compare_training((ak_resnet){{2, 2, 2, 2}, 0.25f, 1, 4}, 32, 2, AK_DNN_F32, 1e-4, 1e-3);
+    compare_training((ak_resnet){{2, 2, 2, 2}, 0.25f, 1, 4, 0, false}, 32, 2, AK_DNN_F32, 1e-4,
+                     1e-3);
 }
 
 static void odd_sizes_equal_the_definition(void **state)
@@ -165,7 +167,7 @@ static void serving_folds_batch_norm_without_changing_the_features(void **state)
 {
     (void)state;
     for (int stride = 1; stride <= 2; stride++) {
-        setup s = make((ak_resnet){{2, 1, 1, 1}, 0.25f, stride, 4}, 40, 3, 11);
+        setup s = make((ak_resnet){{2, 1, 1, 1}, 0.25f, stride, 4, 0, false}, 40, 3, 11);
         ak_naive *naive = ak_naive_new(&s.graph, s.batch);
         ak_naive_forward(naive, s.features64, NULL, s.pixels, s.params64, s.stats, false);
         fast(&s, AK_DNN_SERVE, AK_DNN_F32, NULL);
@@ -194,7 +196,7 @@ static double loss_of(setup *s, ak_naive *naive)
 static void definition_agrees_with_central_differences(void **state)
 {
     (void)state;
-    setup s = make((ak_resnet){{1, 1, 1, 1}, 0.25f, 2, 2}, 16, 3, 3);
+    setup s = make((ak_resnet){{1, 1, 1, 1}, 0.25f, 2, 2, 0, false}, 16, 3, 3);
     ak_naive *naive = ak_naive_new(&s.graph, s.batch);
     loss_of(&s, naive);
     ak_naive_backward(naive, s.dparams64, s.dfeatures64, s.params64);
