@@ -1,0 +1,157 @@
+#include "core/refine/recipe.h"
+
+#include <string.h>
+
+const ak_refine_recipe ak_refine_recipe_default = {.train = {.weights = true,
+                                                             .side = 96,
+                                                             .batch = 64,
+                                                             .replay = 0.5,
+                                                             .rate = 0.005f,
+                                                             .momentum = 0.9f,
+                                                             .warm_up = 0.05,
+                                                             .clip = 5.0f,
+                                                             .average = 0.99f,
+                                                             .frozen_stages = 2,
+                                                             .tau = 0.2f,
+                                                             .contrast = 1.0f,
+                                                             .features = 1.0f,
+                                                             .relations = 1.0f,
+                                                             .feedback = 0.5f,
+                                                             .noisy = 0.1f,
+                                                             .noisy_q = 0.5f,
+                                                             .held_out = 0.1,
+                                                             .whitening = true,
+                                                             .whitening_trust = 4000,
+                                                             .save_s = 20},
+                                                   .views = AK_VIEW_RECIPE_DEFAULT,
+                                                   .gate = {.primary = AK_PRIMARY_PARTS,
+                                                            .gain_least = 0.005,
+                                                            .margin = 0.01,
+                                                            .old_margin = 0.005,
+                                                            .rank_least = 0.9,
+                                                            .yardsticks = 40,
+                                                            .meaning_least = 100,
+                                                            .resamples = 10000,
+                                                            .pool = 10000}};
+
+static const char *const primaries[] = {"parts", "meaning", "auto", NULL};
+
+#define TRAIN(type, member, low, high, help)                                                       \
+    {                                                                                              \
+#member, AK_FIELD_##type, offsetof(ak_refine_recipe, train.member), low, high, help, NULL  \
+    }
+#define VIEW(member, low, high, help)                                                              \
+    {                                                                                              \
+#member, AK_FIELD_FLOAT, offsetof(ak_refine_recipe, views.member), low, high, help, NULL   \
+    }
+#define GATE(type, member, low, high, help, names)                                                 \
+    {                                                                                              \
+#member, AK_FIELD_##type, offsetof(ak_refine_recipe, gate.member), low, high, help, names  \
+    }
+
+static const ak_field train_fields[] = {
+    TRAIN(BOOL, weights, 0, 1, "train the network; false: refit the whitening alone"),
+    TRAIN(INT, side, 16, 256, "px of the views"),
+    TRAIN(COUNT, batch, 8, 1024, "pictures a step, two views each"),
+    TRAIN(DOUBLE, replay, 0, 0.9, "share of a batch from earlier runs and other collections"),
+    TRAIN(FLOAT, rate, 1e-7, 10, "of SGD at its highest"),
+    TRAIN(FLOAT, momentum, 0, 0.999, "of SGD"),
+    TRAIN(DOUBLE, warm_up, 0, 0.5, "share of the run in which the rate rises"),
+    TRAIN(FLOAT, clip, 1e-3, 1e6, "longest gradient"),
+    TRAIN(FLOAT, average, 0, 0.99999, "of the weights: share kept a step"),
+    TRAIN(INT, frozen_stages, 0, 4, "stages that stay as they are, the stem with the first"),
+    TRAIN(FLOAT, tau, 0.01, 2, "temperature of the contrast"),
+    TRAIN(FLOAT, contrast, 0, 100, "weight of two-view NT-Xent"),
+    TRAIN(FLOAT, features, 0, 100, "weight of staying near the incumbent's features"),
+    TRAIN(FLOAT, relations, 0, 100, "weight of staying near its similarities"),
+    TRAIN(FLOAT, feedback, 0, 100, "weight of supervised contrast on feedback pairs"),
+    TRAIN(FLOAT, noisy, 0, 100, "weight of RINCE on pairs of one album or tag"),
+    TRAIN(FLOAT, noisy_q, 0.01, 1, "q of RINCE: 1 trusts no pair more than another"),
+    TRAIN(DOUBLE, held_out, 0.02, 0.5, "share of the pictures that chooses the factor"),
+    TRAIN(BOOL, whitening, 0, 1, "refit the whitening"),
+    TRAIN(DOUBLE, whitening_trust, 1, 1e7, "pictures at which a refitted covariance counts half"),
+    TRAIN(DOUBLE, save_s, 0.1, 3600, "seconds between checkpoints"),
+    {0}};
+
+static const ak_field view_fields[] = {VIEW(area_least, 0.01, 1, "least area of a crop"),
+                                       VIEW(area_most, 0.01, 1, "largest area of a crop"),
+                                       VIEW(aspect_most, 1, 4, "longer : shorter side of a crop"),
+                                       VIEW(mirror, 0, 1, "probability"),
+                                       VIEW(jitter, 0, 1, "probability"),
+                                       VIEW(grey, 0, 1, "probability"),
+                                       VIEW(brightness, 0, 1, "strength"),
+                                       VIEW(contrast, 0, 1, "strength"),
+                                       VIEW(saturation, 0, 1, "strength"),
+                                       VIEW(hue, 0, 0.5, "strength, in turns"),
+                                       {0}};
+
+static const ak_field gate_fields[] = {
+    GATE(CHOICE, primary, 0, 0, "the measure that must gain", primaries),
+    GATE(DOUBLE, gain_least, 0, 1, "that the primary measure must gain", NULL),
+    GATE(DOUBLE, margin, 0, 1, "by which no other measure's lower bound may fall", NULL),
+    GATE(DOUBLE, old_margin, 0, 1, "the same for old ground", NULL),
+    GATE(DOUBLE, rank_least, 0, 1, "effective rank, candidate : incumbent", NULL),
+    GATE(COUNT, yardsticks, 2, 1e6, "yardsticks, at least", NULL),
+    GATE(COUNT, meaning_least, 2, 1e6, "yardsticks with something in common, at least", NULL),
+    GATE(COUNT, resamples, 100, 1e6, "of the bootstrap", NULL),
+    GATE(COUNT, pool, 10, 1e5, "pictures to search among, at most", NULL),
+    {0}};
+
+static const struct {
+    const char *key;
+    const ak_field *fields;
+} groups[] = {{"train", train_fields}, {"views", view_fields}, {"gate", gate_fields}};
+
+#define GROUPS (sizeof groups / sizeof *groups)
+
+ak_status ak_refine_recipe_named(ak_refine_recipe *out, const char *name, ak_error *err)
+{
+    *out = ak_refine_recipe_default;
+    if (strcmp(name, "default") == 0)
+        return AK_OK;
+    if (strcmp(name, "whitening") == 0) {
+        out->train.weights = false;
+        return AK_OK;
+    }
+    return ak_fail(err, AK_BAD_VALUE, "there is no recipe \"%s\"; possible are default, whitening",
+                   name);
+}
+
+ak_status ak_refine_recipe_read(ak_refine_recipe *recipe, const json_t *object, ak_error *err)
+{
+    const char *key;
+    json_t *value;
+    if (!json_is_object(object))
+        return ak_fail(err, AK_BAD_VALUE, "the recipe must be an object");
+    json_object_foreach((json_t *)object, key, value)
+    {
+        size_t i = 0;
+        while (i < GROUPS && strcmp(groups[i].key, key) != 0)
+            i++;
+        if (i == GROUPS)
+            return ak_fail(err, AK_BAD_VALUE,
+                           "there is no \"recipe.%s\"; possible are train, views, gate", key);
+        char where[32] = "recipe.";
+        strcat(where, groups[i].key);
+        ak_status status = ak_fields_read(recipe, groups[i].fields, value, where, err);
+        if (status != AK_OK)
+            return status;
+    }
+    if (recipe->views.area_least > recipe->views.area_most)
+        return ak_fail(err, AK_BAD_VALUE,
+                       "recipe.views.area_least is %g, above recipe.views.area_most, %g",
+                       (double)recipe->views.area_least, (double)recipe->views.area_most);
+    return AK_OK;
+}
+
+json_t *ak_refine_recipe_write(const ak_refine_recipe *recipe)
+{
+    json_t *object = json_object();
+    for (size_t i = 0; i < GROUPS && object; i++)
+        if (json_object_set_new(object, groups[i].key, ak_fields_write(recipe, groups[i].fields)) !=
+            0) {
+            json_decref(object);
+            object = NULL;
+        }
+    return object;
+}

@@ -1,0 +1,42 @@
+// The inside of a run's folder, for core/refine/rundir*.c alone.
+#ifndef AK_REFINE_RUNDIR_INSIDE_H
+#define AK_REFINE_RUNDIR_INSIDE_H
+
+#include "core/refine/rundir.h"
+
+#define RUN_FILE      "run.json"
+#define PICTURES_FILE "pictures"
+#define TABLE_FILE    "pictures.jsonl"
+#define PAIRS_FILE    "pairs.jsonl"
+
+#define RUN_VERSION 1
+#define TABLE_LIMIT ((size_t)256 << 20) // bytes of a table
+#define RUN_LIMIT   ((size_t)4 << 20)   // bytes of run.json
+
+// Where a proxy lies.
+typedef struct {
+    uint64_t at, bytes;
+    ak_sha256 sum;
+} place;
+
+struct ak_rundir_inside {
+    int fd;             // of the proxies
+    place *places;      // (pictures_n)
+    json_t **texts;     // (pictures_n) what the texts of a row are borrowed from; NULL: it has none
+    const char ***tags; // (pictures_n) likewise
+    uint32_t *sorted;   // (pictures_n) by sum
+};
+
+// folder/name; the caller frees. NULL: no memory.
+char *ak_rundir_path(const char *folder, const char *name);
+
+// A line of a table, with its end of line.
+ak_status ak_rundir_put_row(ak_buf *out, const ak_run_picture *picture, const place *where,
+                            ak_error *err);
+ak_status ak_rundir_put_pair(ak_buf *out, const ak_run_pair *pair, ak_error *err);
+
+// Writes a table with its last line.
+ak_status ak_rundir_put_table(const char *folder, const char *name, ak_buf *rows, size_t n,
+                              ak_error *err);
+
+#endif
