@@ -69,7 +69,10 @@ static int fill(const char *folder, uint32_t n)
     int dims = ak_model_dims(model);
     const char *id = ak_model_id(model);
     bench_ok(ak_store_open(&store, folder, NULL, &err), &err);
-    bench_ok(ak_store_model_add(store, id, dims, ak_shipped_model(), &err), &err);
+    bench_ok(ak_store_model_add(
+                 store, &(ak_model_facts){.id = id, .dims = dims, .state = AK_MODEL_IMPORTED},
+                 ak_shipped_model(), &err),
+             &err);
     ak_write put = {.kind = AK_WRITE_COLLECTION_PUT, .collection = COLLECTION, .keep_original = 0};
     bench_ok(ak_store_write(store, &put, &err), &err);
     ak_collection_clear(&put.collection_out);

@@ -175,10 +175,12 @@ static ak_status model_path(char out[PATH_MAX], const ak_store *store, const cha
     return AK_OK;
 }
 
-ak_status ak_store_model_add(ak_store *store, const char *id, int dims, ak_bytes file,
+ak_status ak_store_model_add(ak_store *store, const ak_model_facts *facts, ak_bytes file,
                              ak_error *err)
 {
     char path[PATH_MAX];
+    const char *id = facts->id;
+    int dims = facts->dims;
     ak_status status = model_path(path, store, id, err);
     if (status == AK_OK && dims < 1)
         status = ak_fail(err, AK_BAD_VALUE, "a model of %d dimensions", dims);

@@ -24,6 +24,7 @@
 #define AK_SEARCH_MAX     1000
 #define AK_LIST_MAX       1000
 #define AK_CHECK_MAX      10000
+#define AK_UPLOAD_MODELS  2 // that a collection's uploads are embedded by: serving, and coming
 
 typedef struct ak_store ak_store;
 typedef struct ak_generation ak_generation;
@@ -32,12 +33,16 @@ typedef struct {
     size_t write_queue;  // writes that may wait; more are AK_OVERLOADED (default 1,024)
     size_t group_writes; // writes of one commit at most (default 256)
     int readers;         // reads at once, a search being one; more wait for a turn (default 4)
+    size_t spare_models; // models kept that nothing needs (default 16)
     uint64_t disk_floor; // free bytes under which all but deletions are AK_DISK_FULL (64 MiB)
 } ak_store_options;
 
 #define AK_STORE_OPTIONS_DEFAULT                                                                   \
-    ((ak_store_options){                                                                           \
-        .write_queue = 1024, .group_writes = 256, .readers = 4, .disk_floor = (uint64_t)64 << 20})
+    ((ak_store_options){.write_queue = 1024,                                                       \
+                        .group_writes = 256,                                                       \
+                        .readers = 4,                                                              \
+                        .spare_models = 16,                                                        \
+                        .disk_floor = (uint64_t)64 << 20})
 
 // location: for the embedded store a folder; it is made when missing, locked against a second
 // process, migrated, and what a crash left half done is cleared. `options` may be NULL.
@@ -55,10 +60,51 @@ bool ak_utf8_valid(const char *text, size_t n); // no NUL, no surrogates, nothin
 
 // --- models ------------------------------------------------------------------------------------
 
-// Keeps a model file under the id that the caller gives (its hash); fine when it is there. The
-// first one becomes the base model, which new collections are served by. Any thread, at start.
-ak_status ak_store_model_add(ak_store *store, const char *id, int dims, ak_bytes file,
+// What a model is to this store. Serving (some collection, or new ones: the base model) and
+// retained (a collection can be rolled back to it) follow from the collections; the others are what
+// it was said to be, and are seen while no collection needs it.
+typedef enum {
+    AK_MODEL_SERVING,
+    AK_MODEL_RETAINED,
+    AK_MODEL_CANDIDATE,
+    AK_MODEL_REFUSED,
+    AK_MODEL_IMPORTED,
+    AK_MODEL_STATES
+} ak_model_state;
+
+const char *ak_model_state_name(ak_model_state state); // "serving", "retained", ...
+
+typedef struct {
+    const char *id; // its file's hash
+    int dims;
+    ak_model_state state;           // CANDIDATE, REFUSED or IMPORTED
+    const char *parent;             // the model that it was refined from; NULL: none
+    const char *lineage, *measures; // JSON objects; NULL: {}
+} ak_model_facts;
+
+typedef struct {
+    char id[AK_NAME_MAX + 1], parent[AK_NAME_MAX + 1]; // parent "": none
+    int dims;
+    uint64_t bytes;
+    ak_model_state state;
+    bool base, needed;        // needed: a collection is served by it, changes or can go back to it
+    char *lineage, *measures; // JSON objects
+    int64_t created_at;
+} ak_model_record;
+
+void ak_model_record_clear(ak_model_record *record);
+
+// Keeps a model file; fine when it is there, which then stays as it is. The first one becomes the
+// base model, which new collections are served by. Of models that nothing needs the newest
+// options.spare_models stay; older ones are removed.
+ak_status ak_store_model_add(ak_store *store, const ak_model_facts *facts, ak_bytes file,
                              ak_error *err);
+// Changes state (as in ak_model_facts) and, unless it is NULL, measures.
+ak_status ak_store_model_set(ak_store *store, const char *id, ak_model_state state,
+                             const char *measures, ak_error *err);
+ak_status ak_store_model(ak_model_record *out, ak_store *store, const char *id, ak_error *err);
+// All of them, newest first. The caller clears and frees *items.
+ak_status ak_store_models(ak_model_record **items, size_t *n, ak_store *store, ak_error *err);
 ak_status ak_store_model_read(ak_buf *out, ak_store *store, const char *id, ak_error *err);
 // The base model's id, or "" when there is none yet.
 ak_status ak_store_base_model(char id[AK_NAME_MAX + 1], ak_store *store, ak_error *err);
@@ -72,12 +118,63 @@ void ak_generation_release(ak_generation *generation); // NULL is fine
 const char *ak_generation_model(const ak_generation *generation);
 int ak_generation_dims(const ak_generation *generation);
 
+// --- from one model to another -------------------------------------------------------------------
+//
+// A change is begun, embedded and promoted:
+//   ak_store_change_begin     uploads to these collections bring vectors of both models from now on
+//   ak_store_missing, ak_store_picture_proxy, ak_store_put_vectors   until nothing is missing
+//   ak_store_promote          all of its collections at one instant, or none
+// It outlives a restart; who began it goes on, or abandons it. A collection that is deleted leaves
+// the change. The model that served before is retained: later uploads are listed as missing for it
+// and filled in behind, deletions reach it at once, and ak_store_rollback goes back to it.
+
+// AK_CONFLICT when one of the collections is changing to another model already. Those that the
+// model serves already are passed over, and so is a change to this model that has begun.
+ak_status ak_store_change_begin(ak_store *store, const char *model, const char *const *collections,
+                                size_t n, ak_error *err);
+// The change to this model is over without effect; its vectors are removed bit by bit. Fine when
+// there is none.
+ak_status ak_store_change_abandon(ak_store *store, const char *model, ak_error *err);
+
+// A page of the pictures that need a vector of the model and have none, by key after *after (0 at
+// first). sums: room for limit. *n = 0 at the end.
+ak_status ak_store_missing(ak_sha256 *sums, size_t *n, int64_t *after, ak_store *store,
+                           const char *model, size_t limit, ak_error *err);
+// How many need one, and how many of them have none.
+ak_status ak_store_coverage(int64_t *needed, int64_t *missing, ak_store *store, const char *model,
+                            ak_error *err);
+// A model whose vectors are missing though no change to it is under way: one that is retained, or
+// was rolled back to. *found false: there is none.
+ak_status ak_store_lagging(char model[AK_NAME_MAX + 1], bool *found, ak_store *store,
+                           ak_error *err);
+
+// The proxy of a picture, appended to out. AK_NOT_FOUND when it has been removed.
+ak_status ak_store_picture_proxy(ak_buf *out, ak_store *store, const ak_sha256 *sum, ak_error *err);
+
+// Vectors (n, dims) of pictures that may have gone meanwhile. Searches of generations that the
+// model serves see them at once. Waits for the commit.
+ak_status ak_store_put_vectors(ak_store *store, const char *model, int dims, const ak_sha256 *sums,
+                               const float *vectors, size_t n, ak_error *err);
+
+// Makes the model serve all collections that change to it: loads their vectors aside, then names
+// the new generations in one transaction. AK_CONFLICT while a picture lacks its vector: embed
+// those, and try again. *promoted: how many collections; 0 when no change to it is under way.
+ak_status ak_store_promote(int64_t *promoted, ak_store *store, const char *model, ak_error *err);
+
+// The retained generation serves again, and the one that served is retained. model: which one
+// serves now; *to_come: pictures that lack its vector and cannot be found until it is there.
+// AK_CONFLICT when none is retained.
+ak_status ak_store_rollback(char model[AK_NAME_MAX + 1], int64_t *to_come, ak_store *store,
+                            const char *collection, ak_error *err);
+
 // --- reading -----------------------------------------------------------------------------------
 
 typedef struct {
     char name[AK_NAME_MAX + 1];
-    char model[AK_NAME_MAX + 1]; // of the serving generation
-    char *description;           // "" when none was given
+    char model[AK_NAME_MAX + 1];    // of the serving generation
+    char retained[AK_NAME_MAX + 1]; // that a rollback goes to; "": none
+    char coming[AK_NAME_MAX + 1];   // that it is changing to; "": none
+    char *description;              // "" when none was given
     bool keep_original;
     int64_t images, pictures;
     uint64_t bytes;                 // of the originals

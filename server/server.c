@@ -41,7 +41,10 @@ static ak_status open_model(ak_server *s, ak_error *err)
         if (status == AK_OK)
             status = ak_model_read(&shipped, bytes, err);
         if (status == AK_OK)
-            status = ak_store_model_add(s->store, ak_model_id(shipped), ak_model_dims(shipped),
+            status = ak_store_model_add(s->store,
+                                        &(ak_model_facts){.id = ak_model_id(shipped),
+                                                          .dims = ak_model_dims(shipped),
+                                                          .state = AK_MODEL_IMPORTED},
                                         bytes, err);
         if (status == AK_OK)
             status = ak_store_base_model(id, s->store, err);

@@ -60,7 +60,8 @@ static inline ak_store *rig_open_with(const char *folder, const ak_store_options
     ak_store *store = NULL;
     ak_error err = {0};
     rig_ok(ak_store_open(&store, folder, options, &err), &err);
-    rig_ok(ak_store_model_add(store, MODEL, DIMS, (ak_bytes){(const uint8_t *)"weights", 7}, &err),
+    ak_model_facts facts = {.id = MODEL, .dims = DIMS, .state = AK_MODEL_IMPORTED};
+    rig_ok(ak_store_model_add(store, &facts, (ak_bytes){(const uint8_t *)"weights", 7}, &err),
            &err);
     ak_write write = {.kind = AK_WRITE_COLLECTION_PUT, .collection = "c", .keep_original = -1};
     rig_ok(ak_store_write(store, &write, &err), &err);
