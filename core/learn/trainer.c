@@ -127,10 +127,15 @@ static ak_status begin(ak_trainer *t, ak_error *err)
     ak_status status = use_side(t, wanted_side(t), err);
     ak_loader_free(t->loader);
     t->loader = NULL;
-    if (status == AK_OK)
-        status = ak_loader_new(&t->loader, t->pictures, &t->recipe.views, t->side, t->recipe.batch,
-                               t->recipe.seed, t->step, t->recipe.threads, err);
-    return status;
+    ak_loader_options options = {.pictures = t->pictures,
+                                 .plan = AK_VIEW_PLAN_DEFAULT,
+                                 .side = t->side,
+                                 .batch = t->recipe.batch,
+                                 .seed = t->recipe.seed,
+                                 .first = t->step,
+                                 .threads = t->recipe.threads};
+    options.plan.first = options.plan.second = t->recipe.views;
+    return status == AK_OK ? ak_loader_new(&t->loader, &options, err) : status;
 }
 
 static void init(ak_trainer *t)

@@ -1,64 +1,89 @@
-// A ring of RING batches. Workers claim single pictures, in order of batch and place, under
-// `lock`; the reader waits for `ready` until the oldest batch is whole, and gives it back at its
-// next call. A change of size empties the ring and starts again at the batch that comes next.
+// A ring of AK_LOADER_AHEAD batches. Workers claim single pictures, in order of batch and place,
+// under `lock`; the reader waits for `ready` until the oldest batch is whole, and gives it back at
+// its next call. A change of size empties the ring and starts again at the batch that comes next.
 #include "core/views/loader.h"
+
+#include "core/views/views.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define RING        3
+#define RING        AK_LOADER_AHEAD
 #define THREADS_MAX 64
+#define BATCH_MAX   (UINT32_MAX >> 8) // a place in it is part of the name of a stream
+
+typedef struct {
+    ak_loader *loader;
+    pthread_t thread;
+    float *scratch;
+} worker;
 
 struct ak_loader {
-    const ak_pictures *pictures;
-    const ak_view_recipe *recipe;
-    int side, threads_n, height;
-    size_t batch;
-    uint64_t seed;
+    ak_loader_options o;
+    ak_view_recipe recipes[3]; // of first, second and small views
+    ak_sampler sampler, own;   // own: what was made here, to be freed
+    size_t n, from;            // pictures a batch of this rank, and its place among all
+    int width, height;         // of the largest pictures
 
-    pthread_t threads[THREADS_MAX];
+    worker workers[THREADS_MAX];
+    int workers_n; // running
     pthread_mutex_t lock;
     pthread_cond_t ready, wanted;
     bool stop, held;
-    uint64_t read;        // number of the batch that the reader takes next
-    uint64_t claim;       // number of the batch that workers fill
-    size_t claimed;       // pictures of it that are claimed
-    uint64_t order_epoch; // of `order`
-    uint32_t *order;      // the shuffle of an epoch
+    uint64_t read;   // number of the batch that the reader takes next
+    uint64_t claim;  // number of the batch that workers fill
+    size_t claimed;  // pictures of it that are claimed
+    uint64_t chosen; // number of the batch whose pictures are chosen next
+    uint32_t *whole; // (batch) of all ranks
     ak_batch ring[RING];
-    uint32_t *chosen[RING];
-    uint64_t epoch[RING];
     size_t done[RING];
 };
-
-static void shuffle(ak_loader *l, uint64_t epoch)
-{
-    for (size_t i = 0; i < l->pictures->n; i++)
-        l->order[i] = (uint32_t)i;
-    ak_random r = ak_random_stream(l->seed, 0x0bde, (uint32_t)epoch, 0);
-    ak_random_shuffle(&r, l->order, (uint32_t)l->pictures->n);
-    l->order_epoch = epoch;
-}
 
 // Under lock: what batch number k is made of.
 static void lay_out(ak_loader *l, uint64_t k)
 {
-    uint64_t each = l->pictures->n / l->batch, epoch = k / each;
     size_t slot = (size_t)(k % RING);
-    if (l->order_epoch != epoch)
-        shuffle(l, epoch);
-    memcpy(l->chosen[slot], l->order + k % each * l->batch, l->batch * sizeof *l->order);
-    l->epoch[slot] = epoch;
     l->done[slot] = 0;
+    if (k < l->chosen) // before a change of size
+        return;
+    l->sampler.choose(l->sampler.arg, l->whole, l->o.batch, k);
+    memcpy(l->ring[slot].chosen, l->whole + l->from, l->n * sizeof *l->whole);
+    l->chosen = k + 1;
+}
+
+// The stream of view v of the picture at a place of batch k.
+static ak_random stream_of(const ak_loader *l, uint64_t k, uint32_t picture, size_t place,
+                           uint32_t v)
+{
+    if (l->sampler.epoch_batches)
+        return ak_random_stream(l->o.seed, (uint32_t)(k / l->sampler.epoch_batches), picture,
+                                v + 1);
+    return ak_random_stream(l->o.seed, (uint32_t)k, picture, (uint32_t)(place << 8) | (v + 1));
+}
+
+static void make(const ak_loader *l, const ak_batch *b, uint64_t k, size_t i, float *scratch)
+{
+    uint32_t p = b->chosen[i];
+    const ak_picture *picture = &l->o.pictures->items[p];
+    uint32_t views = 2 + (uint32_t)l->o.plan.small.count;
+    for (uint32_t v = 0; v < views; v++) {
+        int side = v < 2 ? l->o.side : l->o.plan.small.side;
+        size_t bytes = 3 * (size_t)side * (size_t)side;
+        uint8_t *to =
+            v < 2 ? b->views + (v * l->n + i) * bytes : b->small + ((v - 2) * l->n + i) * bytes;
+        ak_view_make(to, side, &picture->image, &l->recipes[v < 2 ? v : 2],
+                     stream_of(l, k, p, l->from + i, v), scratch);
+    }
+    b->labels[i] = b->labels[l->n + i] = picture->label;
 }
 
 static void *work(void *arg)
 {
-    ak_loader *l = arg;
-    float *scratch = ak_alloc(ak_view_work(l->height, 1024), sizeof *scratch);
+    const worker *w = arg;
+    ak_loader *l = w->loader;
     pthread_mutex_lock(&l->lock);
-    while (!l->stop && scratch) {
+    while (!l->stop) {
         if (l->claim >= l->read + RING - (l->held ? 1 : 0)) { // the held one is read - 1
             pthread_cond_wait(&l->wanted, &l->lock);
             continue;
@@ -67,108 +92,117 @@ static void *work(void *arg)
         size_t slot = (size_t)(k % RING), i = l->claimed++;
         if (i == 0)
             lay_out(l, k);
-        if (l->claimed == l->batch) {
+        if (l->claimed == l->n) {
             l->claim++;
             l->claimed = 0;
         }
-        uint32_t p = l->chosen[slot][i];
-        uint64_t epoch = l->epoch[slot];
-        int side = l->side;
-        ak_batch *b = &l->ring[slot];
-        size_t view = 3 * (size_t)side * (size_t)side;
         pthread_mutex_unlock(&l->lock);
-
-        const ak_picture *picture = &l->pictures->items[p];
-        for (uint32_t v = 0; v < 2; v++)
-            ak_view_make(b->views + (v * l->batch + i) * view, side, &picture->image, l->recipe,
-                         ak_random_stream(l->seed, (uint32_t)epoch, p, v + 1), scratch);
-        b->labels[i] = b->labels[l->batch + i] = picture->label;
-
+        make(l, &l->ring[slot], k, i, w->scratch);
         pthread_mutex_lock(&l->lock);
-        if (++l->done[slot] == l->batch)
+        if (++l->done[slot] == l->n)
             pthread_cond_signal(&l->ready);
     }
     pthread_mutex_unlock(&l->lock);
-    free(scratch);
     return NULL;
 }
 
-static void stop_threads(ak_loader *l)
+static void stop(ak_loader *l)
 {
     pthread_mutex_lock(&l->lock);
     l->stop = true;
     pthread_cond_broadcast(&l->wanted);
     pthread_mutex_unlock(&l->lock);
-    for (int i = 0; i < l->threads_n; i++)
-        pthread_join(l->threads[i], NULL);
+    for (; l->workers_n > 0; l->workers_n--)
+        pthread_join(l->workers[l->workers_n - 1].thread, NULL);
 }
 
-static ak_status start_threads(ak_loader *l, int threads, ak_error *err)
+static size_t view_bytes(int side)
 {
-    l->stop = false;
-    l->held = false;
-    l->claim = l->read;
-    l->claimed = 0;
-    for (l->threads_n = 0; l->threads_n < threads; l->threads_n++)
-        if (pthread_create(&l->threads[l->threads_n], NULL, work, l) != 0)
-            return ak_fail(err, AK_OUT_OF_MEMORY, "cannot start a thread for views");
-    return AK_OK;
+    return 3 * (size_t)side * (size_t)side;
 }
 
-static ak_status make_room(ak_loader *l, int side, ak_error *err)
+// Room for views of this side, and the threads.
+static ak_status start(ak_loader *l, int side, ak_error *err)
 {
-    size_t bytes;
+    int small = l->o.plan.small.side;
+    size_t views, floats = ak_view_work(l->width, l->height, side > small ? side : small);
+    if (!ak_mul(&views, 2 * l->n, view_bytes(side)))
+        return ak_fail(err, AK_BAD_VALUE, "views of %d px are too large", side);
+    l->o.side = side;
     for (int i = 0; i < RING; i++) {
         free(l->ring[i].views);
-        l->ring[i].views = NULL;
-        if (!ak_mul(&bytes, 6 * l->batch, (size_t)side * (size_t)side) ||
-            !(l->ring[i].views = ak_alloc(bytes, 1)))
-            return ak_fail(err, AK_OUT_OF_MEMORY, "no memory for batches of %zu views",
-                           2 * l->batch);
+        if (!(l->ring[i].views = ak_alloc(views, 1)))
+            return ak_fail(err, AK_OUT_OF_MEMORY, "no memory for batches of %zu views", 2 * l->n);
     }
-    l->side = side;
+    l->stop = l->held = false;
+    l->claim = l->read;
+    l->claimed = 0;
+    for (int i = 0; i < l->o.threads; i++) {
+        worker *w = &l->workers[i];
+        free(w->scratch);
+        w->loader = l;
+        if (!(w->scratch = ak_alloc(floats, sizeof *w->scratch)) ||
+            pthread_create(&w->thread, NULL, work, w) != 0)
+            return ak_fail(err, AK_OUT_OF_MEMORY, "cannot start a thread for views");
+        l->workers_n++;
+    }
     return AK_OK;
 }
 
-ak_status ak_loader_new(ak_loader **out, const ak_pictures *pictures, const ak_view_recipe *recipe,
-                        int side, size_t batch, uint64_t seed, uint64_t first, int threads,
-                        ak_error *err)
+static ak_status check(const ak_loader_options *o, ak_error *err)
+{
+    if (o->batch % (size_t)o->ranks != 0 || o->rank < 0 || o->rank >= o->ranks)
+        return ak_fail(err, AK_BAD_VALUE,
+                       "part %d of %d of a batch of %zu; the batch must be a multiple", o->rank,
+                       o->ranks, o->batch);
+    if (o->batch < 2 || o->batch > BATCH_MAX)
+        return ak_fail(err, AK_BAD_VALUE, "a batch of %zu pictures; 2 to %u are possible", o->batch,
+                       BATCH_MAX);
+    return ak_view_plan_check(&o->plan, err);
+}
+
+ak_status ak_loader_new(ak_loader **out, const ak_loader_options *options, ak_error *err)
 {
     *out = NULL;
-    if (batch < 2 || pictures->n < batch)
-        return ak_fail(err, AK_BAD_VALUE,
-                       "a batch of %zu pictures from a set of %zu; at least 2 and no more than the "
-                       "set has",
-                       batch, pictures->n);
     ak_loader *l = calloc(1, sizeof *l);
     if (!l)
         return ak_fail(err, AK_OUT_OF_MEMORY, "no memory for the loader");
-    l->pictures = pictures;
-    l->recipe = recipe;
-    l->batch = batch;
-    l->seed = seed;
-    l->read = first;
-    l->order_epoch = UINT64_MAX;
+    ak_loader_options *o = &l->o;
+    *o = *options;
+    o->threads = o->threads < 1 ? 1 : o->threads > THREADS_MAX ? THREADS_MAX : o->threads;
+    o->ranks = o->ranks < 1 ? 1 : o->ranks;
     pthread_mutex_init(&l->lock, NULL);
     pthread_cond_init(&l->ready, NULL);
     pthread_cond_init(&l->wanted, NULL);
-    for (size_t i = 0; i < pictures->n; i++)
-        if (pictures->items[i].image.height > l->height)
-            l->height = pictures->items[i].image.height;
-    ak_status status = make_room(l, side, err);
-    l->order = ak_alloc(pictures->n, sizeof *l->order);
+    ak_status status = check(o, err);
+    if (status == AK_OK && !o->sampler)
+        status = ak_sampler_epochs(&l->own, o->pictures->n, o->batch, o->seed, err);
+    l->sampler = o->sampler ? *o->sampler : l->own;
+    l->recipes[0] = o->plan.first;
+    l->recipes[1] = o->plan.second;
+    l->recipes[2] = ak_view_small_recipe(&o->plan);
+    l->n = o->batch / (size_t)o->ranks;
+    l->from = (size_t)o->rank * l->n;
+    l->read = l->chosen = o->first;
+    for (size_t i = 0; i < o->pictures->n; i++) {
+        const ak_image *image = &o->pictures->items[i].image;
+        l->width = image->width > l->width ? image->width : l->width;
+        l->height = image->height > l->height ? image->height : l->height;
+    }
+    if (status == AK_OK && !(l->whole = ak_alloc(o->batch, sizeof *l->whole)))
+        status = ak_fail(err, AK_OUT_OF_MEMORY, "no memory for the loader");
     for (int i = 0; i < RING && status == AK_OK; i++) {
-        l->ring[i].labels = ak_alloc(2 * batch, sizeof *l->ring[i].labels);
-        l->chosen[i] = ak_alloc(batch, sizeof *l->chosen[i]);
-        if (!l->ring[i].labels || !l->chosen[i] || !l->order)
+        size_t small = (size_t)o->plan.small.count * l->n;
+        ak_batch *b = &l->ring[i];
+        b->n = l->n;
+        b->labels = ak_alloc(2 * l->n, sizeof *b->labels);
+        b->chosen = ak_alloc(l->n, sizeof *b->chosen);
+        b->small = small ? ak_alloc(small, view_bytes(o->plan.small.side)) : NULL;
+        if (!b->labels || !b->chosen || (small && !b->small))
             status = ak_fail(err, AK_OUT_OF_MEMORY, "no memory for the loader");
     }
     if (status == AK_OK)
-        status = start_threads(l,
-                               threads < 1             ? 1
-                               : threads > THREADS_MAX ? THREADS_MAX
-                                                       : threads,
-                               err);
+        status = start(l, o->side, err);
     if (status != AK_OK) {
         ak_loader_free(l);
         return status;
@@ -183,7 +217,7 @@ const ak_batch *ak_loader_next(ak_loader *l)
     l->held = false;
     pthread_cond_broadcast(&l->wanted);
     size_t slot = (size_t)(l->read % RING);
-    while (l->claim <= l->read || l->done[slot] < l->batch)
+    while (l->claim <= l->read || l->done[slot] < l->n)
         pthread_cond_wait(&l->ready, &l->lock);
     l->read++;
     l->held = true;
@@ -193,26 +227,27 @@ const ak_batch *ak_loader_next(ak_loader *l)
 
 ak_status ak_loader_side(ak_loader *l, int side, ak_error *err)
 {
-    int threads = l->threads_n;
-    stop_threads(l);
-    l->threads_n = 0;
-    ak_status status = make_room(l, side, err);
-    return status == AK_OK ? start_threads(l, threads, err) : status;
+    stop(l);
+    return start(l, side, err);
 }
 
 void ak_loader_free(ak_loader *l)
 {
     if (!l)
         return;
-    stop_threads(l);
+    stop(l);
     for (int i = 0; i < RING; i++) {
         free(l->ring[i].views);
+        free(l->ring[i].small);
         free(l->ring[i].labels);
-        free(l->chosen[i]);
+        free(l->ring[i].chosen);
     }
+    for (int i = 0; i < THREADS_MAX; i++)
+        free(l->workers[i].scratch);
     pthread_cond_destroy(&l->wanted);
     pthread_cond_destroy(&l->ready);
     pthread_mutex_destroy(&l->lock);
-    free(l->order);
+    ak_sampler_clear(&l->own);
+    free(l->whole);
     free(l);
 }

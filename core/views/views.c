@@ -1,196 +1,92 @@
 #include "core/views/views.h"
 
-#include <math.h>
-#include <string.h>
+#include "core/views/stages.h"
 
-typedef struct {
-    int x, y, w, h;
-} box;
+// Parts of a view's stream: blocks of Philox's counter that no other augmentation comes to.
+enum { CROP_TO_GREY, SHRINK, BLUR, SOLARISE, JPEG, ERASE };
+#define BLOCKS (1u << 24)
 
-static box choose_crop(const ak_image *p, const ak_view_recipe *recipe, ak_random *r)
+static ak_random part_of(ak_random stream, uint32_t part)
 {
-    double all = (double)p->width * p->height, stretch = log((double)recipe->aspect_most);
-    for (int attempt = 0; attempt < 10; attempt++) {
-        double area =
-            all * ak_random_range(r, (double)recipe->area_least, (double)recipe->area_most);
-        double aspect = exp(ak_random_range(r, -stretch, stretch));
-        int w = (int)lround(sqrt(area * aspect)), h = (int)lround(sqrt(area / aspect));
-        if (w >= 1 && h >= 1 && w <= p->width && h <= p->height)
-            return (box){(int)ak_random_below(r, (uint32_t)(p->width - w + 1)),
-                         (int)ak_random_below(r, (uint32_t)(p->height - h + 1)), w, h};
+    stream.counter[0] = part * BLOCKS;
+    return stream;
+}
+
+static bool happens(ak_random *r, float probability)
+{
+    return ak_random_uniform(r) < (double)probability;
+}
+
+static float between(ak_random *r, float least, float most)
+{
+    return (float)ak_random_range(r, (double)least, (double)most);
+}
+
+static size_t most(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+size_t ak_view_work(int width, int height, int side)
+{
+    size_t view = 3 * (size_t)side * (size_t)side;
+    size_t crop = most(ak_crop_work(width, height, side), ak_crop_work(side, side, side));
+    return 2 * view + most(crop, ak_blur_work(side));
+}
+
+// The box at the side, or by way of a smaller one. spare: (side, side, 3).
+static void cut_out(float *view, int side, const ak_image *picture, ak_box box,
+                    const ak_view_recipe *recipe, ak_random r, float *spare, float *work)
+{
+    if (!happens(&r, recipe->shrink)) {
+        ak_crop_resize(view, side, picture, box, work);
+        return;
     }
-    int s = p->width < p->height ? p->width : p->height; // a very long picture: its middle
-    return (box){(p->width - s) / 2, (p->height - s) / 2, s, s};
-}
-
-// Sources of output place i of n from a run of `from`: area shares when it shrinks, the two
-// nearest when it grows.
-static int taps_of(float *weight, int *first, int i, int n, int from)
-{
-    double scale = (double)from / n;
-    if (scale <= 1) {
-        double centre = (i + 0.5) * scale - 0.5;
-        centre = centre < 0 ? 0 : centre > from - 1 ? from - 1 : centre;
-        *first = (int)centre < from - 1 || from == 1 ? (int)centre : from - 2;
-        weight[1] = (float)(centre - *first);
-        weight[0] = 1.0f - weight[1];
-        return from == 1 ? 1 : 2;
-    }
-    double low = i * scale, high = low + scale;
-    int end = (int)ceil(high - 1e-9);
-    *first = (int)low;
-    end = end > from ? from : end;
-    for (int k = *first; k < end; k++) {
-        double a = k > low ? k : low, b = k + 1 < high ? k + 1 : high;
-        weight[k - *first] = (float)((b - a) / scale);
-    }
-    return end - *first;
-}
-
-#define TAPS_MAX 64 // a crop is at most this many times the side: larger ones are sampled thinner
-
-static void resize_rows(float *out, const ak_image *p, box b, int side)
-{
-    float weight[TAPS_MAX];
-    for (int i = 0; i < side; i++) {
-        int first, n = taps_of(weight, &first, i, side, b.w);
-        for (int y = 0; y < b.h; y++) {
-            const uint8_t *from =
-                p->rgb + 3 * ((size_t)(b.y + y) * (size_t)p->width + (size_t)(b.x + first));
-            float sum[3] = {0};
-            for (int k = 0; k < n; k++)
-                for (int c = 0; c < 3; c++)
-                    sum[c] += weight[k] * (float)from[3 * k + c];
-            memcpy(out + 3 * ((size_t)y * (size_t)side + (size_t)i), sum, sizeof sum);
-        }
-    }
-}
-
-static void resize_columns(float *out, const float *rows, int height, int side)
-{
-    float weight[TAPS_MAX];
-    size_t line = 3 * (size_t)side;
-    for (int i = 0; i < side; i++) {
-        int first, n = taps_of(weight, &first, i, side, height);
-        float *to = out + (size_t)i * line;
-        memset(to, 0, line * sizeof *to);
-        for (int k = 0; k < n; k++) {
-            const float *from = rows + (size_t)(first + k) * line;
-            for (size_t j = 0; j < line; j++)
-                to[j] += weight[k] * from[j];
-        }
-    }
-}
-
-typedef struct {
-    float m[3][4]; // colour' = m (colour, 1)
-} colour_map;
-
-static const float luma[3] = {0.299f, 0.587f, 0.114f};
-
-static void then(colour_map *map, const float next[3][3], const float add[3])
-{
-    colour_map was = *map;
-    for (int i = 0; i < 3; i++)
-        for (int j = 0; j < 4; j++) {
-            float sum = j == 3 ? add[i] : 0;
-            for (int k = 0; k < 3; k++)
-                sum += next[i][k] * was.m[k][j];
-            map->m[i][j] = sum;
-        }
-}
-
-// factor * colour + (1 - factor) * its grey, channel by channel.
-static void saturate(colour_map *map, float factor)
-{
-    float next[3][3], none[3] = {0};
-    for (int i = 0; i < 3; i++)
-        for (int j = 0; j < 3; j++)
-            next[i][j] = (i == j ? factor : 0) + (1 - factor) * luma[j];
-    then(map, next, none);
-}
-
-static void scale(colour_map *map, float factor, float add)
-{
-    float next[3][3] = {{factor, 0, 0}, {0, factor, 0}, {0, 0, factor}};
-    float shift[3] = {add, add, add};
-    then(map, next, shift);
-}
-
-// A turn about the grey axis by Rodrigues' formula.
-static void turn(colour_map *map, float turns)
-{
-    float a = 6.2831853f * turns, c = cosf(a), s = sinf(a) / sqrtf(3.0f), t = (1 - c) / 3.0f;
-    float next[3][3] = {{c + t, t - s, t + s}, {t + s, c + t, t - s}, {t - s, t + s, c + t}};
-    float none[3] = {0};
-    then(map, next, none);
-}
-
-static float strength(ak_random *r, float s)
-{
-    return (float)ak_random_range(r, 1 - (double)s, 1 + (double)s);
-}
-
-static colour_map choose_colour(const ak_view_recipe *recipe, const float mean[3], ak_random *r)
-{
-    colour_map map = {{{1, 0, 0, 0}, {0, 1, 0, 0}, {0, 0, 1, 0}}};
-    if (ak_random_uniform(r) < (double)recipe->jitter) {
-        uint32_t order[4] = {0, 1, 2, 3};
-        ak_random_shuffle(r, order, 4);
-        for (int i = 0; i < 4; i++) {
-            if (order[i] == 0) {
-                scale(&map, strength(r, recipe->brightness), 0);
-            } else if (order[i] == 1) {
-                float factor = strength(r, recipe->contrast), grey = 0;
-                for (int c = 0; c < 3; c++)
-                    grey += luma[c] * (map.m[c][0] * mean[0] + map.m[c][1] * mean[1] +
-                                       map.m[c][2] * mean[2] + map.m[c][3]);
-                scale(&map, factor, (1 - factor) * grey);
-            } else if (order[i] == 2) {
-                saturate(&map, strength(r, recipe->saturation));
-            } else {
-                turn(&map, strength(r, recipe->hue) - 1);
-            }
-        }
-    }
-    if (ak_random_uniform(r) < (double)recipe->grey)
-        saturate(&map, 0);
-    return map;
-}
-
-size_t ak_view_work(int height, int side)
-{
-    return 3 * (size_t)side * (size_t)(height + side);
+    int less = (int)((float)side * between(&r, recipe->shrink_least, recipe->shrink_most) + 0.5f);
+    less = less < 1 ? 1 : less;
+    ak_crop_resize(spare, less, picture, box, work);
+    ak_crop_enlarge(view, side, spare, less, work);
 }
 
 void ak_view_make(uint8_t *out, int side, const ak_image *picture, const ak_view_recipe *recipe,
                   ak_random stream, float *work)
 {
-    float *rows = work, *view = work + 3 * (size_t)side * (size_t)picture->height, mean[3] = {0};
-    size_t n = (size_t)side * (size_t)side;
-    box b = choose_crop(picture, recipe, &stream);
-    bool mirror = ak_random_uniform(&stream) < (double)recipe->mirror;
-    if (b.w > side * (TAPS_MAX - 2))
-        b.w = side * (TAPS_MAX - 2);
-    if (b.h > side * (TAPS_MAX - 2))
-        b.h = side * (TAPS_MAX - 2);
-    resize_rows(rows, picture, b, side);
-    resize_columns(view, rows, b.h, side);
-    for (size_t i = 0; i < n; i++)
-        for (int c = 0; c < 3; c++)
-            mean[c] += view[3 * i + (size_t)c];
-    for (int c = 0; c < 3; c++)
-        mean[c] /= (float)n;
-    colour_map map = choose_colour(recipe, mean, &stream);
-    for (int y = 0; y < side; y++)
-        for (int x = 0; x < side; x++) {
-            const float *from = view + 3 * ((size_t)y * (size_t)side + (size_t)x);
-            uint8_t *to =
-                out + 3 * ((size_t)y * (size_t)side + (size_t)(mirror ? side - 1 - x : x));
-            for (int c = 0; c < 3; c++) {
-                float v = map.m[c][0] * from[0] + map.m[c][1] * from[1] + map.m[c][2] * from[2] +
-                          map.m[c][3] + 0.5f;
-                to[c] = (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v);
-            }
-        }
+    size_t n = 3 * (size_t)side * (size_t)side;
+    float *view = work, *spare = view + n, mean[3];
+    work = spare + n;
+
+    ak_random r = part_of(stream, CROP_TO_GREY);
+    ak_box box = ak_crop_choose(picture->width, picture->height, recipe, &r);
+    bool mirror = happens(&r, recipe->mirror);
+    cut_out(view, side, picture, box, recipe, part_of(stream, SHRINK), spare, work);
+    ak_view_mean(mean, view, side);
+    ak_colour_map map = ak_jitter_choose(recipe, mean, &r);
+    ak_jitter_apply(out, view, side, &map, mirror);
+
+    r = part_of(stream, BLUR);
+    if (happens(&r, recipe->blur))
+        ak_blur(out, side, between(&r, recipe->blur_least, recipe->blur_most) * (float)side / 224,
+                work);
+    r = part_of(stream, SOLARISE);
+    if (happens(&r, recipe->solarise))
+        ak_solarise(out, side, recipe->solarise_from);
+    r = part_of(stream, JPEG);
+    if (happens(&r, recipe->jpeg)) {
+        uint32_t qualities = (uint32_t)(recipe->jpeg_most - recipe->jpeg_least + 1);
+        ak_recompress(out, side, recipe->jpeg_least + (int)ak_random_below(&r, qualities));
+    }
+    r = part_of(stream, ERASE);
+    if (happens(&r, recipe->erase)) {
+        float share = between(&r, recipe->erase_least, recipe->erase_most);
+        bool noise = happens(&r, recipe->erase_noise);
+        ak_erase(out, side, share, noise, &r);
+    }
+}
+
+ak_view_recipe ak_view_small_recipe(const ak_view_plan *plan)
+{
+    ak_view_recipe small = plan->first;
+    small.area_least = plan->small.area_least;
+    small.area_most = plan->small.area_most;
+    return small;
 }

@@ -26,7 +26,7 @@ static void whole_view_without_change_is_the_resized_picture(void **state)
             ak_image_crop(&square, p, (p->width - s) / 2, (p->height - s) / 2, s, s, NULL), AK_OK);
         assert_int_equal(ak_image_resize(&small, &square, SIDE, SIDE, NULL), AK_OK);
         uint8_t view[3 * SIDE * SIDE];
-        float *work = calloc(ak_view_work(64, SIDE), sizeof *work);
+        float *work = calloc(ak_view_work(64, 64, SIDE), sizeof *work);
         ak_view_make(view, SIDE, &square, &plain, ak_random_stream(1, 2, 3, 4), work);
         for (int j = 0; j < 3 * SIDE * SIDE; j++)
             assert_in_range(view[j] - small.rgb[j] + 1, 0, 2);
@@ -44,7 +44,7 @@ static void grey_views_are_grey_and_mirrors_are_mirrors(void **state)
     made_pictures(&set, 1, 1, 40);
     ak_view_recipe recipe = {.area_least = 0.5f, .area_most = 0.6f, .aspect_most = 1.2f, .grey = 1};
     uint8_t view[3 * SIDE * SIDE], other[3 * SIDE * SIDE];
-    float *work = calloc(ak_view_work(64, SIDE), sizeof *work);
+    float *work = calloc(ak_view_work(64, 64, SIDE), sizeof *work);
     ak_view_make(view, SIDE, &set.items[0].image, &recipe, ak_random_stream(1, 2, 3, 4), work);
     for (int i = 0; i < SIDE * SIDE; i++) {
         assert_in_range(view[3 * i] - view[3 * i + 1] + 1, 0, 2);
@@ -66,16 +66,20 @@ static void batches_do_not_depend_on_threads_or_start(void **state)
     enum { BATCH = 8, BATCHES = 9 };
     ak_pictures set;
     made_pictures(&set, 30, 3, 40);
-    ak_view_recipe recipe = AK_VIEW_RECIPE_DEFAULT;
     size_t bytes = 2 * BATCH * 3 * SIDE * SIDE;
     uint8_t *first = malloc(bytes * BATCHES);
     uint32_t labels[BATCHES][2 * BATCH];
     for (int run = 0; run < 3; run++) {
         ak_loader *loader;
         int start = run == 2 ? 4 : 0;
-        assert_int_equal(ak_loader_new(&loader, &set, &recipe, SIDE, BATCH, 5, (uint64_t)start,
-                                       run == 0 ? 1 : 4, NULL),
-                         AK_OK);
+        ak_loader_options o = {.pictures = &set,
+                               .plan = AK_VIEW_PLAN_DEFAULT,
+                               .side = SIDE,
+                               .batch = BATCH,
+                               .seed = 5,
+                               .first = (uint64_t)start,
+                               .threads = run == 0 ? 1 : 4};
+        assert_int_equal(ak_loader_new(&loader, &o, NULL), AK_OK);
         for (int k = start; k < BATCHES; k++) {
             const ak_batch *b = ak_loader_next(loader);
             if (run == 0) {
@@ -97,10 +101,11 @@ static void a_batch_larger_than_the_set_is_refused(void **state)
     (void)state;
     ak_pictures set;
     made_pictures(&set, 4, 2, 40);
-    ak_view_recipe recipe = AK_VIEW_RECIPE_DEFAULT;
     ak_loader *loader;
     ak_error err;
-    assert_int_equal(ak_loader_new(&loader, &set, &recipe, SIDE, 5, 1, 0, 1, &err), AK_BAD_VALUE);
+    ak_loader_options o = {
+        .pictures = &set, .plan = AK_VIEW_PLAN_DEFAULT, .side = SIDE, .batch = 5, .threads = 1};
+    assert_int_equal(ak_loader_new(&loader, &o, &err), AK_BAD_VALUE);
     assert_non_null(strstr(err.text, "5 pictures from a set of 4"));
     ak_pictures_clear(&set);
 }

@@ -1,0 +1,105 @@
+// Colours: brightness, contrast, saturation and hue are affine in the colour, so their product, in
+// random order, is one 3 x 4 matrix a view; grey is another saturation.
+#include "core/views/stages.h"
+
+#include <math.h>
+#include <string.h>
+
+static const float luma[3] = {0.299f, 0.587f, 0.114f};
+
+static void then(ak_colour_map *map, const float next[3][3], const float add[3])
+{
+    ak_colour_map was = *map;
+    for (int i = 0; i < 3; i++)
+        for (int j = 0; j < 4; j++) {
+            float sum = j == 3 ? add[i] : 0;
+            for (int k = 0; k < 3; k++)
+                sum += next[i][k] * was.m[k][j];
+            map->m[i][j] = sum;
+        }
+}
+
+// factor * colour + (1 - factor) * its grey, channel by channel.
+static void saturate(ak_colour_map *map, float factor)
+{
+    float next[3][3], none[3] = {0};
+    for (int i = 0; i < 3; i++)
+        for (int j = 0; j < 3; j++)
+            next[i][j] = (i == j ? factor : 0) + (1 - factor) * luma[j];
+    then(map, next, none);
+}
+
+static void scale(ak_colour_map *map, float factor, float add)
+{
+    float next[3][3] = {{factor, 0, 0}, {0, factor, 0}, {0, 0, factor}};
+    float shift[3] = {add, add, add};
+    then(map, next, shift);
+}
+
+// A turn about the grey axis by Rodrigues' formula.
+static void turn(ak_colour_map *map, float turns)
+{
+    float a = 6.2831853f * turns, c = cosf(a), s = sinf(a) / sqrtf(3.0f), t = (1 - c) / 3.0f;
+    float next[3][3] = {{c + t, t - s, t + s}, {t + s, c + t, t - s}, {t - s, t + s, c + t}};
+    float none[3] = {0};
+    then(map, next, none);
+}
+
+static float strength(ak_random *r, float s)
+{
+    return (float)ak_random_range(r, 1 - (double)s, 1 + (double)s);
+}
+
+ak_colour_map ak_jitter_choose(const ak_view_recipe *recipe, const float mean[3], ak_random *r)
+{
+    ak_colour_map map = {{{1, 0, 0, 0}, {0, 1, 0, 0}, {0, 0, 1, 0}}};
+    if (ak_random_uniform(r) < (double)recipe->jitter) {
+        uint32_t order[4] = {0, 1, 2, 3};
+        ak_random_shuffle(r, order, 4);
+        for (int i = 0; i < 4; i++) {
+            if (order[i] == 0) {
+                scale(&map, strength(r, recipe->brightness), 0);
+            } else if (order[i] == 1) {
+                float factor = strength(r, recipe->contrast), grey = 0;
+                for (int c = 0; c < 3; c++)
+                    grey += luma[c] * (map.m[c][0] * mean[0] + map.m[c][1] * mean[1] +
+                                       map.m[c][2] * mean[2] + map.m[c][3]);
+                scale(&map, factor, (1 - factor) * grey);
+            } else if (order[i] == 2) {
+                saturate(&map, strength(r, recipe->saturation));
+            } else {
+                turn(&map, strength(r, recipe->hue) - 1);
+            }
+        }
+    }
+    if (ak_random_uniform(r) < (double)recipe->grey)
+        saturate(&map, 0);
+    return map;
+}
+
+void ak_view_mean(float mean[3], const float *view, int side)
+{
+    size_t n = (size_t)side * (size_t)side;
+    float sum[3] = {0};
+    for (size_t i = 0; i < n; i++)
+        for (int c = 0; c < 3; c++)
+            sum[c] += view[3 * i + (size_t)c];
+    for (int c = 0; c < 3; c++)
+        mean[c] = sum[c] / (float)n;
+}
+
+void ak_jitter_apply(uint8_t *out, const float *view, int side, const ak_colour_map *map,
+                     bool mirror)
+{
+    for (int y = 0; y < side; y++)
+        for (int x = 0; x < side; x++) {
+            const float *from = view + 3 * ((size_t)y * (size_t)side + (size_t)x);
+            uint8_t *to =
+                out + 3 * ((size_t)y * (size_t)side + (size_t)(mirror ? side - 1 - x : x));
+            for (int c = 0; c < 3; c++) {
+                float v = map->m[c][0] * from[0] + map->m[c][1] * from[1] + map->m[c][2] * from[2] +
+                          map->m[c][3] + 0.5f;
+                to[c] = (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v);
+            }
+        }
+}
