@@ -27,7 +27,7 @@ static ak_status write_names(const char *path, const ak_embed_set *set, ak_error
 {
     ak_buf text = {0};
     ak_status status = AK_OK;
-    for (size_t i = 0; i < set->n && status == AK_OK; i++) {
+    for (size_t i = 0; i < set->pictures.n && status == AK_OK; i++) {
         size_t n = strlen(set->names[i]), start = text.n;
         if (!ak_buf_append(&text, set->names[i], n) || !ak_buf_append(&text, "\n", 1))
             status = ak_fail(err, AK_OUT_OF_MEMORY, "no memory for the names");
@@ -63,10 +63,10 @@ static int run(const char *path, const char *out, const char *file, bool json)
                                           .progress = on_progress,
                                           .arg = &report};
         dims = (size_t)ak_model_dims(model);
-        status = ak_embed_set_make(&set, path, &options, &err);
+        status = ak_embed_set_add(&set, path, &options, &err);
     }
     if (status == AK_OK)
-        status = ak_npy_write(npy, set.descriptors[0], set.n, dims, &err);
+        status = ak_npy_write(npy, set.pictures.descriptors[0], set.pictures.n, dims, &err);
     if (status == AK_OK)
         status = write_names(txt, &set, &err);
     double seconds = ak_report_end(&report);
@@ -77,13 +77,13 @@ static int run(const char *path, const char *out, const char *file, bool json)
     } else if (json) {
         ak_report_json(&report,
                        json_pack("{s:I, s:I, s:I, s:s, s:s, s:s}", "total",
-                                 (json_int_t)(set.n + set.refused), "pictures", (json_int_t)set.n,
-                                 "dims", (json_int_t)dims, "model", ak_model_id(model), "vectors",
-                                 npy, "names", txt),
-                       set.n, seconds, NULL);
+                                 (json_int_t)(set.pictures.n + set.refused), "pictures",
+                                 (json_int_t)set.pictures.n, "dims", (json_int_t)dims, "model",
+                                 ak_model_id(model), "vectors", npy, "names", txt),
+                       set.pictures.n, seconds, NULL);
     } else {
-        printf("%zu pictures, %zu failed; %.1f s, %.1f pictures/s; %s, %s\n", set.n, set.refused,
-               seconds, seconds > 0 ? (double)set.n / seconds : 0, npy, txt);
+        printf("%zu pictures, %zu failed; %.1f s, %.1f pictures/s; %s, %s\n", set.pictures.n,
+               set.refused, seconds, seconds > 0 ? (double)set.pictures.n / seconds : 0, npy, txt);
     }
     free(txt);
     free(npy);

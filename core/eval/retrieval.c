@@ -3,23 +3,14 @@
 #include "core/eval/retrieval.h"
 
 #include "core/base/mem.h"
+#include "core/eval/scores.h"
 
-#include <cblas.h>
-#include <limits.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define BLOCK 64 // queries whose similarities are computed by one product
-
-typedef struct {
-    float score;
-    size_t index;
-} scored;
-
 typedef struct {
     double ap, p1, p10, p20;
-    bool counted;
+    size_t first; // rank of the first relevant one, from 1; 0: there is none
 } outcome;
 
 typedef struct {
@@ -36,33 +27,8 @@ typedef struct {
     const size_t *count;   // of each picture's label
 } ground;
 
-static bool before(scored a, scored b)
-{
-    return a.score > b.score || (a.score == b.score && a.index < b.index);
-}
-
-static int by_rank(const void *a, const void *b)
-{
-    const scored *x = a, *y = b;
-    return before(*x, *y) ? -1 : before(*y, *x) ? 1 : 0;
-}
-
-// How many of the sorted relevant ones come before s.
-static size_t place(const scored *relevant, size_t n, scored s)
-{
-    size_t low = 0, high = n;
-    while (low < high) {
-        size_t middle = (low + high) / 2;
-        if (before(relevant[middle], s))
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
 // similarity (n); relevant, strangers: room for the label's count.
-static outcome measure(const ground *g, size_t query, const float *similarity, scored *relevant,
+static outcome measure(const ground *g, size_t query, const float *similarity, ak_scored *relevant,
                        size_t *strangers)
 {
     outcome o = {0};
@@ -70,18 +36,17 @@ static outcome measure(const ground *g, size_t query, const float *similarity, s
     for (size_t i = 0; i < members; i++) {
         size_t j = g->members[g->start[query] + i].index;
         if (j != query)
-            relevant[r++] = (scored){similarity[j], j};
+            relevant[r++] = (ak_scored){similarity[j], j};
     }
     if (!r)
         return o;
-    o.counted = true;
-    qsort(relevant, r, sizeof *relevant, by_rank);
+    ak_scored_sort(relevant, r);
     // strangers[i]: how many of other labels stand between relevant i - 1 and relevant i.
     memset(strangers, 0, r * sizeof *strangers);
     for (size_t j = 0; j < g->n; j++) {
         if (g->labels[j] == g->labels[query])
             continue;
-        size_t at = place(relevant, r, (scored){similarity[j], j});
+        size_t at = ak_scored_place(relevant, r, (ak_scored){similarity[j], j});
         if (at < r)
             strangers[at]++;
     }
@@ -93,6 +58,7 @@ static outcome measure(const ground *g, size_t query, const float *similarity, s
         in10 += rank <= 10;
         in20 += rank <= 20;
     }
+    o.first = strangers[0] + 1;
     o.ap /= (double)r;
     o.p10 = (double)in10 / 10;
     o.p20 = (double)in20 / 20;
@@ -133,7 +99,7 @@ static bool measure_block(outcome *outcomes, const ground *g, const float *simil
     bool enough = true;
 #pragma omp parallel reduction(&& : enough)
     {
-        scored *relevant = ak_alloc(largest, sizeof *relevant);
+        ak_scored *relevant = ak_alloc(largest, sizeof *relevant);
         size_t *strangers = ak_alloc(largest, sizeof *strangers);
         enough = relevant && strangers;
 #pragma omp for schedule(static)
@@ -148,54 +114,50 @@ static bool measure_block(outcome *outcomes, const ground *g, const float *simil
 }
 
 ak_status ak_retrieval_measure(ak_retrieval *out, const float *descriptors, const int32_t *labels,
-                               size_t n, size_t dims, ak_error *err)
+                               size_t n, size_t queries, size_t dims, ak_error *err)
 {
     *out = (ak_retrieval){0};
-    if (n > INT_MAX || dims > INT_MAX)
-        return ak_fail(err, AK_BAD_VALUE, "%zu descriptors of %zu; at most %d of each", n, dims,
-                       INT_MAX);
-    for (size_t i = 0; i < n * dims; i++)
-        if (!isfinite(descriptors[i]))
-            return ak_fail(err, AK_BAD_VALUE, "descriptor %zu holds a value that is not finite",
-                           i / dims);
-    ak_status status = AK_OK;
+    ak_status status = ak_scores_check(descriptors, n, dims, err);
+    if (status != AK_OK)
+        return status;
     member *members = ak_alloc(n, sizeof *members);
     size_t *start = ak_alloc(n, sizeof *start), *count = ak_alloc(n, sizeof *count);
-    outcome *outcomes = ak_alloc(n, sizeof *outcomes);
-    float *similarity = ak_alloc(n, BLOCK * sizeof *similarity); // (BLOCK, n)
+    outcome *outcomes = ak_alloc(queries, sizeof *outcomes);
+    float *similarity = ak_alloc(n, AK_SCORE_BLOCK * sizeof *similarity); // (BLOCK, n)
     if (!members || !start || !count || !outcomes || !similarity)
         goto out_of_memory;
 
     size_t largest = group(members, start, count, labels, n);
     ground g = {.labels = labels, .n = n, .members = members, .start = start, .count = count};
-    for (size_t from = 0; from < n; from += BLOCK) {
-        size_t m = n - from < BLOCK ? n - from : BLOCK;
-        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)m, (int)n, (int)dims, 1,
-                    descriptors + from * dims, (int)dims, descriptors, (int)dims, 0, similarity,
-                    (int)n);
+    for (size_t from = 0; from < queries; from += AK_SCORE_BLOCK) {
+        size_t m = queries - from < AK_SCORE_BLOCK ? queries - from : AK_SCORE_BLOCK;
+        ak_scores_block(similarity, descriptors + from * dims, m, descriptors, n, dims);
         if (!measure_block(outcomes, &g, similarity, from, m, largest))
             goto out_of_memory;
     }
-    for (size_t i = 0; i < n; i++) { // in order, so that the sums are the same every time
-        if (!outcomes[i].counted)
+    for (size_t i = 0; i < queries; i++) { // in order, so that the sums are the same every time
+        const outcome *o = &outcomes[i];
+        if (!o->first)
             continue;
         out->queries++;
-        out->map += outcomes[i].ap;
-        out->p1 += outcomes[i].p1;
-        out->p10 += outcomes[i].p10;
-        out->p20 += outcomes[i].p20;
+        out->map += o->ap;
+        out->p1 += o->p1;
+        out->p10 += o->p10;
+        out->p20 += o->p20;
+        out->r5 += o->first <= 5;
+        out->r10 += o->first <= 10;
+        out->r20 += o->first <= 20;
     }
     if (out->queries) {
-        double queries = (double)out->queries;
-        out->map /= queries;
-        out->p1 /= queries;
-        out->p10 /= queries;
-        out->p20 /= queries;
+        double *sums[] = {&out->map, &out->p1,  &out->p10, &out->p20,
+                          &out->r5,  &out->r10, &out->r20};
+        for (size_t i = 0; i < sizeof sums / sizeof *sums; i++)
+            *sums[i] /= (double)out->queries;
     } else {
         status = ak_fail(err, AK_BAD_VALUE,
                          "none of the %zu pictures shares its class with another one; "
                          "the first folder of a path is the class",
-                         n);
+                         queries);
     }
     goto done;
 out_of_memory:

@@ -13,13 +13,14 @@
 #include <cmocka.h>
 
 // The definition: for each query all others sorted, and read from the first to the last.
-static ak_retrieval measure_slowly(const float *d, const int32_t *labels, size_t n, size_t dims)
+static ak_retrieval measure_slowly(const float *d, const int32_t *labels, size_t n, size_t queries,
+                                   size_t dims)
 {
     ak_retrieval out = {0};
     size_t *order = calloc(n, sizeof *order);
     double *score = calloc(n, sizeof *score);
-    for (size_t q = 0; q < n; q++) {
-        size_t m = 0, relevant = 0, found = 0;
+    for (size_t q = 0; q < queries; q++) {
+        size_t m = 0, relevant = 0, found = 0, first = 0;
         double ap = 0;
         for (size_t j = 0; j < n; j++) {
             score[j] = 0;
@@ -42,16 +43,23 @@ static ak_retrieval measure_slowly(const float *d, const int32_t *labels, size_t
             if (labels[order[i]] != labels[q])
                 continue;
             ap += (double)++found / (double)(i + 1);
+            first = first ? first : i + 1;
             out.p1 += i < 1;
             out.p10 += i < 10 ? 0.1 : 0;
             out.p20 += i < 20 ? 0.05 : 0;
         }
         out.map += ap / (double)relevant;
+        out.r5 += first <= 5;
+        out.r10 += first <= 10;
+        out.r20 += first <= 20;
     }
     out.map /= (double)out.queries;
     out.p1 /= (double)out.queries;
     out.p10 /= (double)out.queries;
     out.p20 /= (double)out.queries;
+    out.r5 /= (double)out.queries;
+    out.r10 /= (double)out.queries;
+    out.r20 /= (double)out.queries;
     free(score);
     free(order);
     return out;
@@ -64,6 +72,9 @@ static void expect_close(const ak_retrieval *a, const ak_retrieval *b)
     assert_true(fabs(a->p1 - b->p1) < 1e-9);
     assert_true(fabs(a->p10 - b->p10) < 1e-9);
     assert_true(fabs(a->p20 - b->p20) < 1e-9);
+    assert_true(fabs(a->r5 - b->r5) < 1e-9);
+    assert_true(fabs(a->r10 - b->r10) < 1e-9);
+    assert_true(fabs(a->r20 - b->r20) < 1e-9);
 }
 
 // Small whole numbers: their products are exact in float, so that ties are ties on both sides.
@@ -73,6 +84,7 @@ static void retrieval_agrees_with_its_definition_on_random_data_with_ties(void *
     for (uint32_t seed = 1; seed <= 20; seed++) {
         ak_random r = ak_random_stream(seed, 0, 0, 0);
         size_t n = 2 + ak_random_below(&r, 300), dims = 1 + ak_random_below(&r, 20);
+        size_t queries = 1 + ak_random_below(&r, (uint32_t)n); // the others are only found
         uint32_t classes = 1 + ak_random_below(&r, (uint32_t)n);
         float *d = calloc(n * dims, sizeof *d);
         int32_t *labels = calloc(n, sizeof *labels);
@@ -82,8 +94,8 @@ static void retrieval_agrees_with_its_definition_on_random_data_with_ties(void *
             labels[i] = (int32_t)ak_random_below(&r, classes) * 7 - 3;
         labels[1] = labels[0]; // at least one query has something to find
         ak_error err;
-        ak_retrieval fast, slow = measure_slowly(d, labels, n, dims);
-        if (ak_retrieval_measure(&fast, d, labels, n, dims, &err) != AK_OK)
+        ak_retrieval fast, slow = measure_slowly(d, labels, n, queries, dims);
+        if (ak_retrieval_measure(&fast, d, labels, n, queries, dims, &err) != AK_OK)
             fail_msg("seed %u: %s", seed, err.text);
         expect_close(&fast, &slow);
         free(labels);
@@ -97,7 +109,7 @@ static void perfect_classes_score_one(void **state)
     const float d[] = {1, 0, 1, 0, 0, 1, 0, 1};
     const int32_t labels[] = {0, 0, 1, 1};
     ak_retrieval m;
-    assert_int_equal(ak_retrieval_measure(&m, d, labels, 4, 2, NULL), AK_OK);
+    assert_int_equal(ak_retrieval_measure(&m, d, labels, 4, 4, 2, NULL), AK_OK);
     assert_int_equal(m.queries, 4);
     assert_true(m.map == 1 && m.p1 == 1);
     assert_true(fabs(m.p10 - 0.1) < 1e-12); // one relevant among ten places
@@ -110,7 +122,7 @@ static void query_is_dropped_by_index_not_by_nearness(void **state)
     const float d[] = {1, 0, 1, 0, 0, 1, 0, 1};
     const int32_t labels[] = {0, 1, 0, 1};
     ak_retrieval m;
-    assert_int_equal(ak_retrieval_measure(&m, d, labels, 4, 2, NULL), AK_OK);
+    assert_int_equal(ak_retrieval_measure(&m, d, labels, 4, 4, 2, NULL), AK_OK);
     assert_true(m.p1 == 0);
     // Queries 0, 1: the copy, then (tied) 2, 3. The ranks of 2 and 3 are 2 and 3. Queries 2, 3:
     // the copy, then 0, 1.
@@ -123,12 +135,12 @@ static void pictures_alone_in_their_class_are_no_queries(void **state)
     const float d[] = {1, 0, 1, 0, 0, 1};
     const int32_t labels[] = {0, 0, 1};
     ak_retrieval m;
-    assert_int_equal(ak_retrieval_measure(&m, d, labels, 3, 2, NULL), AK_OK);
+    assert_int_equal(ak_retrieval_measure(&m, d, labels, 3, 3, 2, NULL), AK_OK);
     assert_int_equal(m.queries, 2);
     const int32_t alone[] = {0, 1, 2};
     ak_error err;
-    assert_int_equal(ak_retrieval_measure(&m, d, alone, 3, 2, &err), AK_BAD_VALUE);
-    assert_int_equal(ak_retrieval_measure(&m, d, alone, 0, 2, &err), AK_BAD_VALUE);
+    assert_int_equal(ak_retrieval_measure(&m, d, alone, 3, 3, 2, &err), AK_BAD_VALUE);
+    assert_int_equal(ak_retrieval_measure(&m, d, alone, 0, 0, 2, &err), AK_BAD_VALUE);
 }
 
 static void values_that_are_not_finite_are_refused(void **state)
@@ -137,8 +149,9 @@ static void values_that_are_not_finite_are_refused(void **state)
     const int32_t labels[] = {0, 0};
     ak_retrieval m;
     ak_error err;
-    assert_int_equal(ak_retrieval_measure(&m, (float[]){1, NAN}, labels, 2, 1, &err), AK_BAD_VALUE);
-    assert_int_equal(ak_retrieval_measure(&m, (float[]){INFINITY, 0}, labels, 2, 1, &err),
+    assert_int_equal(ak_retrieval_measure(&m, (float[]){1, NAN}, labels, 2, 2, 1, &err),
+                     AK_BAD_VALUE);
+    assert_int_equal(ak_retrieval_measure(&m, (float[]){INFINITY, 0}, labels, 2, 2, 1, &err),
                      AK_BAD_VALUE);
 }
 
@@ -153,9 +166,9 @@ static void same_input_gives_the_same_bits(void **state)
         d[i] = (float)ak_random_normal(&r) / 8;
     for (size_t i = 0; i < N; i++)
         labels[i] = (int32_t)(i % 10);
-    ak_retrieval a, b, slow = measure_slowly(d, labels, N, DIMS);
-    assert_int_equal(ak_retrieval_measure(&a, d, labels, N, DIMS, NULL), AK_OK);
-    assert_int_equal(ak_retrieval_measure(&b, d, labels, N, DIMS, NULL), AK_OK);
+    ak_retrieval a, b, slow = measure_slowly(d, labels, N, N, DIMS);
+    assert_int_equal(ak_retrieval_measure(&a, d, labels, N, N, DIMS, NULL), AK_OK);
+    assert_int_equal(ak_retrieval_measure(&b, d, labels, N, N, DIMS, NULL), AK_OK);
     assert_memory_equal(&a, &b, sizeof a);
     assert_true(fabs(a.map - slow.map) < 1e-4); // rounding may exchange neighbours
 }

@@ -158,12 +158,13 @@ class Files(unittest.TestCase):
             self.assertEqual(status, 0, err)
             self.assertEqual((answer["pictures"], answer["classes"], answer["queries"]), (30, 2, 30))
             self.assertEqual([r["name"] for r in answer["rows"]],
-                             ["model", "random weights", "HSV histogram"])
+                             ["model", "random weights", "HSV histogram", "perceptual hash"])
             _, out, _ = akin("eval", "retrieval", folder, *model_arguments())
             for row in answer["rows"]:
-                for measure in ("map", "p1", "p10", "p20"):
+                measures = ("map", "p1", "p10", "p20", "r5", "r10", "r20")
+                for measure in measures:
                     self.assertTrue(0 <= row[measure] <= 100)
-                shown = [f"{row[m]:.1f}" for m in ("map", "p1", "p10", "p20")]
+                shown = [f"{row[m]:.1f}" for m in measures]
                 self.assertRegex(out, rf"(?m)^{row['name']} +" + " +".join(shown) + "$")
             self.assertIn("30 pictures", out)
             write(folder, b"wide/broken.png", b"x")
