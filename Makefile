@@ -46,7 +46,9 @@ SAY  = @$(if $(V),set -x,echo $(1));
 LINK = $(call SAY,link $@) $(CC) $(SAN) -pthread $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LIBS)
 
 SOURCES := $(filter-out cli/main.c,$(wildcard core/*/*.c index/*.c server/*.c cli/*.c))
-OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
+# Built for float32 and again for float64 (core/objective/real.h).
+TWICE   := $(filter-out core/objective/objective.c,$(wildcard core/objective/*.c))
+OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(TWICE:%.c=$(BUILD)/%_f64.o)
 # Tests are programs: tests/PLACE/test_NAME.c by cmocka, tests/live/test_NAME.py against a live server.
 TESTS   := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/*/test_*.c))
 BENCHES := $(patsubst %.c,$(BUILD)/%,$(wildcard bench/*.c))
@@ -75,9 +77,13 @@ endif
 $(BUILD)/cli/main.o: ARCH :=
 $(patsubst %.c,$(BUILD)/%.o,$(wildcard core/nn/*.c core/objective/*.c core/views/*.c core/learn/*.c core/refine/*.c core/image/*.c core/describe/*.c index/*.c)): \
     ALL_CFLAGS += $(OPTIMISE)
+$(TWICE:%.c=$(BUILD)/%_f64.o): ALL_CFLAGS += $(OPTIMISE)
 $(BUILD)/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call SAY,cc $<) $(CC) $(ALL_CFLAGS) $(ARCH) -c -o $@ $<
+$(BUILD)/%_f64.o: %.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call SAY,cc $< float64) $(CC) $(ALL_CFLAGS) -DAK_F64 $(ARCH) -c -o $@ $<
 # What the assembler takes in (.incbin) is not in the compiler's dependency files.
 $(BUILD)/index/migrations.o: $(wildcard migrations/*.sql)
 $(BUILD)/server/contract.o: api/openapi.yaml

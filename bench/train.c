@@ -9,9 +9,9 @@
 // --profile: where the time of one of our steps goes, by kind of step, instead.
 #include "bench/torch.h"
 #include "cli/cli.h"
-#include "core/learn/objectives.h"
 #include "core/learn/optimiser.h"
 #include "core/learn/trainer.h"
+#include "core/objective/objective.h"
 
 #include <math.h>
 #include <unistd.h>
@@ -45,13 +45,23 @@ static void plain_step(plain *t, double seconds[PARTS])
     at[FORWARD] = ak_clock_s();
     bench_ok(ak_dnn_forward(t->dnn, t->features, t->pixels, &err), &err);
     at[OBJECTIVES] = ak_clock_s();
-    double loss =
-        ak_proxy_softmax(t->dfeatures, t->g + t->proxies_at, t->features, t->p + t->proxies_at,
-                         t->labels, VIEWS, f, CLASSES, 0.05f, 0.1f, t->work);
+    const ak_objective *by_class = ak_objective_find("proxy_softmax");
+    const ak_pairs views = {.n = PICTURES,
+                            .d = f,
+                            .a = t->features,
+                            .b = t->features + PICTURES * f,
+                            .proxies = t->p + t->proxies_at,
+                            .classes = CLASSES,
+                            .labels = t->labels};
+    ak_pair_gradients to_views = {t->dfeatures, t->dfeatures + PICTURES * f, t->g + t->proxies_at};
+    double loss = ak_objective_run(&to_views, by_class, &by_class->defaults, &views, t->work);
     ak_head_forward(t->z, &t->head, head, t->features, VIEWS, left);
     ak_head_stats_update(t->stats + t->graph.stats, &t->head, left, VIEWS, 0.1f);
-    loss += ak_nt_xent(t->dz, t->dz + PICTURES * d, t->z, t->z + PICTURES * d, PICTURES, d, 0.2f,
-                       left + ak_head_work(&t->head, VIEWS));
+    const ak_objective *by_view = ak_objective_find("nt_xent");
+    const ak_pairs pairs = {.n = PICTURES, .d = d, .a = t->z, .b = t->z + PICTURES * d};
+    ak_pair_gradients to_pairs = {t->dz, t->dz + PICTURES * d, NULL};
+    loss += ak_objective_run(&to_pairs, by_view, &by_view->defaults, &pairs,
+                             left + ak_head_work(&t->head, VIEWS));
     ak_head_backward(t->dother, t->g + t->graph.params, &t->head, head, t->dz, t->features, VIEWS,
                      left);
     for (size_t i = 0; i < VIEWS * f; i++)
@@ -103,8 +113,9 @@ static void plain_new(plain *t, ak_dnn_type type, int times)
     t->head = (ak_head){f, 512, 128, 2, false};
     t->proxies_at = t->graph.params + ak_head_params(&t->head);
     t->params = t->proxies_at + CLASSES * f;
-    size_t work = ak_proxy_softmax_work(VIEWS, f, CLASSES);
-    size_t contrast = ak_nt_xent_work(PICTURES, t->head.out) + ak_head_work(&t->head, VIEWS);
+    size_t work = ak_objective_work(ak_objective_find("proxy_softmax"), PICTURES, f, 0, CLASSES);
+    size_t contrast = ak_objective_work(ak_objective_find("nt_xent"), PICTURES, t->head.out, 0, 0) +
+                      ak_head_work(&t->head, VIEWS);
     float **arrays[] = {&t->p,         &t->v,      &t->average, &t->g,  &t->stats, &t->features,
                         &t->dfeatures, &t->dother, &t->z,       &t->dz, &t->work};
     size_t n = VIEWS * f, out = VIEWS * t->head.out;

@@ -4,10 +4,10 @@
 
 #include "core/base/clock.h"
 #include "core/base/hash.h"
-#include "core/learn/objectives.h"
 #include "core/learn/optimiser.h"
 #include "core/nn/checkpoint.h"
 #include "core/nn/dnn.h"
+#include "core/objective/objective.h"
 #include "core/views/loader.h"
 
 #include <jansson.h>
@@ -185,8 +185,11 @@ ak_status ak_trainer_new(ak_trainer **out, const ak_pictures *pictures, const ak
     t->proxies_at = t->graph.params + ak_head_params(&t->head);
     t->params = t->proxies_at + pictures->classes_n * f;
     t->stats = t->graph.stats + ak_head_stats(&t->head);
-    size_t work = ak_proxy_softmax_work(n, f, pictures->classes_n);
-    size_t contrast = ak_nt_xent_work(recipe->batch, t->head.out) + ak_head_work(&t->head, n);
+    size_t work = ak_objective_work(ak_objective_find("proxy_softmax"), recipe->batch, f, 0,
+                                    pictures->classes_n);
+    size_t contrast =
+        ak_objective_work(ak_objective_find("nt_xent"), recipe->batch, t->head.out, 0, 0) +
+        ak_head_work(&t->head, n);
     float **arrays[] = {
         &t->p,        &t->v,         &t->average, &t->g, &t->running, &t->running_average,
         &t->features, &t->dfeatures, &t->dother,  &t->z, &t->dz,      &t->work};
@@ -230,9 +233,18 @@ static void objectives(ak_trainer *t, const uint32_t *labels, double *proxy, dou
     const ak_recipe *r = &t->recipe;
     size_t n = rows(t), f = t->graph.features, d = t->head.out;
     size_t count = t->params - t->proxies_at;
-    *proxy = ak_proxy_softmax(t->dfeatures, t->g + t->proxies_at, t->features, t->p + t->proxies_at,
-                              labels, n, f, t->pictures->classes_n, r->proxy_tau,
-                              r->proxy_smoothing, t->work);
+    const ak_pairs views = {.n = r->batch,
+                            .d = f,
+                            .a = t->features,
+                            .b = t->features + r->batch * f,
+                            .proxies = t->p + t->proxies_at,
+                            .classes = t->pictures->classes_n,
+                            .labels = labels};
+    ak_pair_gradients to_views = {t->dfeatures, t->dfeatures + r->batch * f, t->g + t->proxies_at};
+    const ak_objective_params by_class = {.tau = (double)r->proxy_tau,
+                                          .smoothing = (double)r->proxy_smoothing};
+    *proxy =
+        ak_objective_run(&to_views, ak_objective_find("proxy_softmax"), &by_class, &views, t->work);
     for (size_t i = 0; i < n * f; i++)
         t->dfeatures[i] *= r->proxy_weight;
     for (size_t i = 0; i < count; i++)
@@ -242,8 +254,11 @@ static void objectives(ak_trainer *t, const uint32_t *labels, double *proxy, dou
     float *params = t->p + t->graph.params;
     ak_head_forward(t->z, &t->head, params, t->features, n, left);
     ak_head_stats_update(t->running + t->graph.stats, &t->head, left, n, BN_SHARE);
-    *contrast = ak_nt_xent(t->dz, t->dz + r->batch * d, t->z, t->z + r->batch * d, r->batch, d,
-                           r->contrast_tau, scratch);
+    const ak_pairs pairs = {.n = r->batch, .d = d, .a = t->z, .b = t->z + r->batch * d};
+    ak_pair_gradients to_pairs = {t->dz, t->dz + r->batch * d, NULL};
+    const ak_objective_params by_view = {.tau = (double)r->contrast_tau};
+    *contrast =
+        ak_objective_run(&to_pairs, ak_objective_find("nt_xent"), &by_view, &pairs, scratch);
     for (size_t i = 0; i < n * d; i++)
         t->dz[i] *= r->contrast_weight;
     ak_head_backward(t->dother, t->g + t->graph.params, &t->head, params, t->dz, t->features, n,
