@@ -23,7 +23,7 @@ typedef struct {
     char **data;
     size_t data_n;
     const char *first; // what stood behind --data
-    const char *out;
+    const char *out, *cache;
     char *state;
     bool resume, json, f32;
     long views, seed, batch, side, late_side, keep_side, memory, threads, serve_side, dims, fit;
@@ -70,6 +70,8 @@ static int parse(job *j, int argc, char **argv)
         {AK_OPTION_NUMBER, "keep-side", "PX", "shorter side that pictures are kept with (128)",
          &j->keep_side, 8, 1024},
         {AK_OPTION_NUMBER, "memory", "MIB", "for the decoded pictures (16384)", &j->memory, 1, 1e9},
+        {AK_OPTION_TEXT, "cache", "DIR", "keeps the decoded tars, for a quick start", &j->cache, 0,
+         0},
         {AK_OPTION_NUMBER, "threads", "N", "that make views (2)", &j->threads, 1, 64},
         {AK_OPTION_REAL, "save-minutes", "M", "between saved states (10)", &j->save_minutes, 0.001,
          1e6},
@@ -157,10 +159,10 @@ static ak_status save(const ak_trainer *trainer, const char *path, ak_error *err
 
 static ak_status load_pictures(ak_pictures *pictures, const job *j, ak_error *err)
 {
-    size_t memory = (size_t)j->memory << 20;
-    ak_status status = ak_pictures_add(pictures, j->first, (int)j->keep_side, memory, err);
+    const ak_pictures_options o = {(int)j->keep_side, (size_t)j->memory << 20, j->cache};
+    ak_status status = ak_pictures_add(pictures, j->first, &o, err);
     for (size_t i = 0; i < j->data_n && status == AK_OK; i++)
-        status = ak_pictures_add(pictures, j->data[i], (int)j->keep_side, memory, err);
+        status = ak_pictures_add(pictures, j->data[i], &o, err);
     if (status == AK_OK)
         status = ak_pictures_index(pictures, err);
     if (status == AK_OK)

@@ -2,138 +2,95 @@
 // sight; ak_pictures_index renumbers by name, so that the order of the tars does not matter.
 #include "core/views/pictures.h"
 
-#include "core/base/archive.h"
 #include "core/base/log.h"
+#include "core/views/cache.h"
+#include "core/views/decode.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-#define ENTRY_LIMIT ((size_t)64 << 20)
-#define BATCH       1024 // entries decoded together
-
-static ak_status class_of(uint32_t *label, ak_pictures *set, const char *name, ak_error *err)
-{
-    const char *slash = strchr(name, '/');
-    size_t n = slash ? (size_t)(slash - name) : 0;
-    // Entries of a class lie together: look from the end.
-    for (size_t i = set->classes_n; i > 0; i--)
-        if (strncmp(set->classes[i - 1], name, n) == 0 && set->classes[i - 1][n] == 0) {
-            *label = (uint32_t)(i - 1);
-            return AK_OK;
-        }
-    char **grown = realloc(set->classes, (set->classes_n + 1) * sizeof *grown);
-    if (grown)
-        set->classes = grown;
-    char *copy = ak_strndup(name, n);
-    if (!grown || !copy) {
-        free(copy);
-        return ak_fail(err, AK_OUT_OF_MEMORY, "no memory for the names of classes");
-    }
-    set->classes[set->classes_n] = copy;
-    *label = (uint32_t)set->classes_n++;
-    return AK_OK;
-}
+#include <sys/stat.h>
 
 typedef struct {
-    ak_buf bytes;
-    char *name;
+    ak_pictures *set;
+    const ak_pictures_options *options;
+} adding;
+
+// Takes the pixels over, or leaves them on an error.
+static ak_status append(const adding *a, ak_bytes class, ak_image *image, bool mapped,
+                        ak_error *err)
+{
+    ak_pictures *set = a->set;
+    size_t bytes = (size_t)image->width * (size_t)image->height * 3;
+    if (!mapped && set->bytes - set->mapped + bytes > a->options->memory_limit)
+        return ak_fail(err, AK_OUT_OF_MEMORY,
+                       "the decoded pictures need more than the %zu MiB allowed; give more with "
+                       "--memory, or fewer packs, or keep them in files with --cache",
+                       a->options->memory_limit >> 20);
+    if (set->n == set->capacity) {
+        size_t capacity = set->capacity ? 2 * set->capacity : 4096;
+        ak_picture *grown = realloc(set->items, capacity * sizeof *grown);
+        if (!grown)
+            return ak_fail(err, AK_OUT_OF_MEMORY, "no memory for %zu pictures", capacity);
+        set->items = grown;
+        set->capacity = capacity;
+    }
     uint32_t label;
-    ak_image image;
-    ak_error why;
-} entry;
-
-static void decode(entry *e, int keep_side)
-{
-    ak_image whole = {0};
-    ak_image_limits limits = AK_IMAGE_LIMITS_DEFAULT;
-    if (e->why.status != AK_OK ||
-        ak_image_decode(&whole, ak_buf_bytes(&e->bytes), keep_side, &limits, &e->why) != AK_OK)
-        return;
-    int shorter = whole.width < whole.height ? whole.width : whole.height;
-    if (shorter <= keep_side) {
-        e->image = whole;
-        return;
-    }
-    int w = (int)((int64_t)whole.width * keep_side / shorter);
-    int h = (int)((int64_t)whole.height * keep_side / shorter);
-    ak_image_resize(&e->image, &whole, w, h, &e->why);
-    ak_image_clear(&whole);
-}
-
-static ak_status take(ak_pictures *set, entry *entries, size_t n, size_t memory_limit,
-                      ak_error *err)
-{
-    for (size_t i = 0; i < n; i++) {
-        entry *e = &entries[i];
-        if (!e->image.rgb) {
-            ak_log(AK_LOG_WARN, "skipped %s: %s", e->name, e->why.text);
-            set->refused++;
-            continue;
-        }
-        set->bytes += (size_t)e->image.width * (size_t)e->image.height * 3;
-        if (set->bytes > memory_limit)
-            return ak_fail(err, AK_OUT_OF_MEMORY,
-                           "the decoded pictures need more than the %zu MiB allowed; give more "
-                           "with --memory or fewer packs",
-                           memory_limit >> 20);
-        if (set->n == set->capacity) {
-            size_t capacity = set->capacity ? 2 * set->capacity : 4096;
-            ak_picture *grown = realloc(set->items, capacity * sizeof *grown);
-            if (!grown)
-                return ak_fail(err, AK_OUT_OF_MEMORY, "no memory for %zu pictures", capacity);
-            set->items = grown;
-            set->capacity = capacity;
-        }
-        set->items[set->n++] = (ak_picture){e->image, e->label};
-        e->image = (ak_image){0};
-    }
+    ak_status status = ak_class_number(&label, &set->classes, &set->classes_n, class, err);
+    if (status != AK_OK)
+        return status;
+    set->items[set->n++] = (ak_picture){*image, label, mapped};
+    set->bytes += bytes;
+    set->mapped += mapped ? bytes : 0;
+    *image = (ak_image){0};
     return AK_OK;
 }
 
-ak_status ak_pictures_add(ak_pictures *set, const char *path, int keep_side, size_t memory_limit,
+static ak_status take(void *arg, const char *name, ak_image *image, ak_error *err)
+{
+    return append(arg, ak_class_of(name), image, false, err);
+}
+
+static ak_status refuse(void *arg, const char *name, const char *why, ak_error *err)
+{
+    const adding *a = arg;
+    (void)err;
+    ak_log(AK_LOG_WARN, "skipped %s: %s", name, why);
+    a->set->refused++;
+    return AK_OK;
+}
+
+static ak_status add_cached(const adding *a, const char *path, ak_error *err)
+{
+    ak_pictures *set = a->set;
+    struct ak_cache **grown = realloc(set->caches, (set->caches_n + 1) * sizeof(struct ak_cache *));
+    if (!grown)
+        return ak_fail(err, AK_OUT_OF_MEMORY, "no memory for %zu caches", set->caches_n + 1);
+    set->caches = grown;
+    ak_cache *c;
+    ak_status status = ak_cache_open(&c, a->options->cache, path, a->options->keep_side, err);
+    if (status != AK_OK)
+        return status;
+    set->caches[set->caches_n++] = c;
+    const char *what;
+    for (size_t i = 0; (what = ak_cache_refused(c, i)); i++, set->refused++)
+        ak_log(AK_LOG_WARN, "skipped %s", what);
+    for (size_t i = 0; i < ak_cache_count(c) && status == AK_OK; i++) {
+        const char *class;
+        ak_image image = ak_cache_picture(c, i, &class);
+        status = append(a, (ak_bytes){(const uint8_t *)class, strlen(class)}, &image, true, err);
+    }
+    return status;
+}
+
+ak_status ak_pictures_add(ak_pictures *set, const char *path, const ak_pictures_options *options,
                           ak_error *err)
 {
-    ak_archive *archive = NULL;
-    bool more = true;
-    entry *entries = ak_alloc(BATCH, sizeof *entries);
-    ak_status status = entries ? ak_archive_open(&archive, path, ENTRY_LIMIT, err)
-                               : ak_fail(err, AK_OUT_OF_MEMORY, "no memory to read %s", path);
-    while (status == AK_OK && more) {
-        size_t n = 0;
-        while (n < BATCH) {
-            ak_entry in;
-            status = ak_archive_next(archive, &in, &more, err);
-            if (status != AK_OK || !more)
-                break;
-            entry *e = &entries[n++];
-            e->why.status = in.status;
-            if (in.status != AK_OK)
-                ak_fail(&e->why, in.status, "%s", in.reason);
-            e->name = ak_strndup(in.name, strlen(in.name));
-            if (!e->name || !ak_buf_append(&e->bytes, in.bytes.at, in.bytes.n)) {
-                status = ak_fail(err, AK_OUT_OF_MEMORY, "no memory for the entries of %s", path);
-                break;
-            }
-            status = class_of(&e->label, set, e->name, err);
-            if (status != AK_OK)
-                break;
-        }
-        if (status == AK_OK) {
-#pragma omp parallel for schedule(dynamic, 8)
-            for (size_t i = 0; i < n; i++)
-                decode(&entries[i], keep_side);
-            status = take(set, entries, n, memory_limit, err);
-        }
-        for (size_t i = 0; i < n; i++) {
-            ak_buf_clear(&entries[i].bytes);
-            ak_image_clear(&entries[i].image);
-            free(entries[i].name);
-            entries[i] = (entry){0};
-        }
-    }
-    ak_archive_close(archive);
-    free(entries);
-    return status;
+    adding a = {set, options};
+    struct stat st;
+    if (options->cache && stat(path, &st) == 0 && S_ISREG(st.st_mode))
+        return add_cached(&a, path, err);
+    const ak_decode_sink sink = {take, refuse, &a};
+    return ak_decode_all(path, options->keep_side, &sink, err);
 }
 
 static int by_name(const void *a, const void *b)
@@ -168,7 +125,11 @@ ak_status ak_pictures_index(ak_pictures *set, ak_error *err)
 void ak_pictures_clear(ak_pictures *set)
 {
     for (size_t i = 0; i < set->n; i++)
-        ak_image_clear(&set->items[i].image);
+        if (!set->items[i].mapped)
+            ak_image_clear(&set->items[i].image);
+    for (size_t i = 0; i < set->caches_n; i++)
+        ak_cache_close(set->caches[i]);
+    free(set->caches);
     for (size_t i = 0; i < set->classes_n; i++)
         free(set->classes[i]);
     free(set->items);
