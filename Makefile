@@ -78,6 +78,7 @@ $(BUILD)/cli/main.o: ARCH :=
 $(patsubst %.c,$(BUILD)/%.o,$(wildcard core/nn/*.c core/objective/*.c core/views/*.c core/learn/*.c core/refine/*.c core/image/*.c core/describe/*.c index/*.c)): \
     ALL_CFLAGS += $(OPTIMISE)
 $(TWICE:%.c=$(BUILD)/%_f64.o): ALL_CFLAGS += $(OPTIMISE)
+$(BUILD)/core/learn/optimiser.o: ALL_CFLAGS += -fno-math-errno# sqrt of many at once
 $(BUILD)/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call SAY,cc $<) $(CC) $(ALL_CFLAGS) $(ARCH) -c -o $@ $<

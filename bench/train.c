@@ -23,8 +23,10 @@ typedef struct {
     ak_graph graph;
     ak_head head;
     ak_dnn *dnn;
+    ak_optimiser *optimiser;
+    uint64_t step;
     size_t params, proxies_at;
-    float *p, *v, *average, *g, *stats;
+    float *p, *average, *g, *stats;
     float *features, *dfeatures, *dother, *z, *dz, *work;
     uint32_t labels[VIEWS];
     uint8_t *pixels;
@@ -72,8 +74,7 @@ static void plain_step(plain *t, double seconds[PARTS])
     bench_ok(ak_dnn_backward(t->dnn, t->g, t->dfeatures, &err), &err);
     at[UPDATE] = ak_clock_s();
     ak_dnn_stats(t->stats, t->dnn, 0.1f);
-    ak_segment all = {0, t->params, 5e-4f};
-    ak_sgd_step(t->p, t->v, t->average, t->g, &all, 1, 1e-3f, 0.9f, 0.999f);
+    ak_optimiser_step(t->optimiser, t->p, t->average, t->g, t->step++, 1e-3, 0.999);
     at[PARTS] = ak_clock_s();
     for (int i = 0; i < PARTS && seconds; i++)
         seconds[i] += at[i + 1] - at[i];
@@ -116,21 +117,12 @@ static void plain_new(plain *t, ak_dnn_type type, int times)
     size_t work = ak_objective_work(ak_objective_find("proxy_softmax"), PICTURES, f, 0, CLASSES);
     size_t contrast = ak_objective_work(ak_objective_find("nt_xent"), PICTURES, t->head.out, 0, 0) +
                       ak_head_work(&t->head, VIEWS);
-    float **arrays[] = {&t->p,         &t->v,      &t->average, &t->g,  &t->stats, &t->features,
-                        &t->dfeatures, &t->dother, &t->z,       &t->dz, &t->work};
+    float **arrays[] = {&t->p,         &t->average, &t->g, &t->stats, &t->features,
+                        &t->dfeatures, &t->dother,  &t->z, &t->dz,    &t->work};
     size_t n = VIEWS * f, out = VIEWS * t->head.out;
     size_t stats = t->graph.stats + ak_head_stats(&t->head);
-    size_t lengths[] = {t->params,
-                        t->params,
-                        t->params,
-                        t->params,
-                        stats,
-                        n,
-                        n,
-                        n,
-                        out,
-                        out,
-                        work > contrast ? work : contrast};
+    size_t lengths[] = {t->params, t->params, t->params, stats, n,
+                        n,         n,         out,       out,   work > contrast ? work : contrast};
     for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++)
         *arrays[i] = bench_alloc(lengths[i], sizeof(float));
     ak_graph_init(t->p, t->stats, &t->graph, 1);
@@ -140,6 +132,9 @@ static void plain_new(plain *t, ak_dnn_type type, int times)
         t->p[i] = (float)(ak_random_normal(&r) / sqrt((double)f));
     for (uint32_t i = 0; i < VIEWS; i++)
         t->labels[i] = i % PICTURES;
+    const ak_range all = {0, t->params, true};
+    bench_ok(ak_optimiser_new(&t->optimiser, &ak_optimiser_default, &all, 1, t->params, &err),
+             &err);
     t->pixels = bench_pixels((size_t)VIEWS * 3 * SIDE * SIDE);
     t->times = times;
     bench_ok(ak_dnn_new(&t->dnn, &t->graph, VIEWS,
@@ -149,12 +144,13 @@ static void plain_new(plain *t, ak_dnn_type type, int times)
 
 static void plain_clear(plain *t)
 {
-    float *arrays[] = {t->p,         t->v,      t->average, t->g,  t->stats, t->features,
-                       t->dfeatures, t->dother, t->z,       t->dz, t->work};
+    float *arrays[] = {t->p,         t->average, t->g, t->stats, t->features,
+                       t->dfeatures, t->dother,  t->z, t->dz,    t->work};
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
         free(arrays[i]);
     free(t->pixels);
     ak_dnn_free(t->dnn);
+    ak_optimiser_free(t->optimiser);
 }
 
 // --- with augmentation -------------------------------------------------------------------------

@@ -15,8 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SEGMENTS_MAX AK_RANGES_MAX
-#define BN_SHARE     0.1f // of a batch in the running statistics
+#define BN_SHARE 0.1f // of a batch in the running statistics
 
 const ak_recipe ak_recipe_default = {
     .net = {{1, 1, 1, 1}, 1.0f, 2, 2},
@@ -51,10 +50,9 @@ struct ak_trainer {
     ak_loader *loader;
     int side;
     size_t params, stats, proxies_at; // lengths; where the proxies begin
-    float *p, *v, *average, *g;       // (params)
+    float *p, *average, *g;           // (params)
     float *running, *running_average; // (stats)
-    ak_segment segments[SEGMENTS_MAX];
-    size_t segments_n;
+    ak_optimiser *optimiser;
     float *features, *dfeatures, *dother; // (2 batch, features)
     float *z, *dz;                        // (2 batch, head out)
     float *work;
@@ -79,28 +77,22 @@ static double progress_of(const ak_trainer *t)
     return progress < 1 ? progress : 1;
 }
 
-// Weight decay on the matrices alone; runs that touch are joined.
-static void segment(ak_trainer *t, size_t start, size_t count, float decay)
+// The optimiser over all tensors: encoder, head, proxies.
+static ak_status make_optimiser(ak_trainer *t, ak_error *err)
 {
-    ak_segment *last = t->segments_n ? &t->segments[t->segments_n - 1] : NULL;
-    if (last && last->start + last->count == start && last->decay == decay)
-        last->count += count;
-    else
-        t->segments[t->segments_n++] = (ak_segment){start, count, decay};
-}
-
-static void lay_out_segments(ak_trainer *t)
-{
-    float decay = t->recipe.decay;
-    ak_range ranges[AK_RANGES_MAX];
-    size_t n = ak_graph_ranges(ranges, &t->graph);
-    for (size_t i = 0; i < n; i++)
-        segment(t, ranges[i].start, ranges[i].count, ranges[i].matrix ? decay : 0);
-    n = ak_head_ranges(ranges, &t->head);
-    for (size_t i = 0; i < n; i++)
-        segment(t, t->graph.params + ranges[i].start, ranges[i].count,
-                ranges[i].matrix ? decay : 0);
-    segment(t, t->proxies_at, t->params - t->proxies_at, decay);
+    const ak_recipe *r = &t->recipe;
+    const ak_optimiser_settings settings = {.kind = AK_SGD,
+                                            .rate = (double)r->rate,
+                                            .momentum = (double)r->momentum,
+                                            .decay = (double)r->decay,
+                                            .warm_up = r->warm_up};
+    ak_range tensors[2 * AK_RANGES_MAX + 1];
+    size_t n = ak_graph_ranges(tensors, &t->graph), encoder = n;
+    n += ak_head_ranges(tensors + n, &t->head);
+    for (size_t i = encoder; i < n; i++)
+        tensors[i].start += t->graph.params;
+    tensors[n++] = (ak_range){t->proxies_at, t->params - t->proxies_at, true};
+    return ak_optimiser_new(&t->optimiser, &settings, tensors, n, t->params, err);
 }
 
 static ak_status use_side(ak_trainer *t, int side, ak_error *err)
@@ -190,19 +182,28 @@ ak_status ak_trainer_new(ak_trainer **out, const ak_pictures *pictures, const ak
     size_t contrast =
         ak_objective_work(ak_objective_find("nt_xent"), recipe->batch, t->head.out, 0, 0) +
         ak_head_work(&t->head, n);
-    float **arrays[] = {
-        &t->p,        &t->v,         &t->average, &t->g, &t->running, &t->running_average,
-        &t->features, &t->dfeatures, &t->dother,  &t->z, &t->dz,      &t->work};
-    size_t lengths[] = {t->params,       t->params,       t->params,
-                        t->params,       t->stats,        t->stats,
-                        n * f,           n * f,           n * f,
-                        n * t->head.out, n * t->head.out, work > contrast ? work : contrast};
+    float **arrays[] = {&t->p,        &t->average,   &t->g,      &t->running, &t->running_average,
+                        &t->features, &t->dfeatures, &t->dother, &t->z,       &t->dz,
+                        &t->work};
+    size_t lengths[] = {t->params,
+                        t->params,
+                        t->params,
+                        t->stats,
+                        t->stats,
+                        n * f,
+                        n * f,
+                        n * f,
+                        n * t->head.out,
+                        n * t->head.out,
+                        work > contrast ? work : contrast};
     for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++)
         if (!(*arrays[i] = ak_alloc(lengths[i], sizeof(float)))) {
             status = ak_fail(err, AK_OUT_OF_MEMORY, "no memory for %zu parameters", t->params);
             goto done;
         }
-    lay_out_segments(t);
+    status = make_optimiser(t, err);
+    if (status != AK_OK)
+        goto done;
     init(t);
     status = begin(t, err);
 done:
@@ -220,8 +221,10 @@ void ak_trainer_free(ak_trainer *t)
         return;
     ak_loader_free(t->loader);
     ak_dnn_free(t->dnn);
-    float *arrays[] = {t->p,        t->v,         t->average, t->g, t->running, t->running_average,
-                       t->features, t->dfeatures, t->dother,  t->z, t->dz,      t->work};
+    ak_optimiser_free(t->optimiser);
+    float *arrays[] = {t->p,        t->average,   t->g,      t->running, t->running_average,
+                       t->features, t->dfeatures, t->dother, t->z,       t->dz,
+                       t->work};
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
         free(arrays[i]);
     free(t);
@@ -302,9 +305,9 @@ ak_status ak_trainer_step(ak_trainer *t, bool *more, ak_error *err)
     // The average of a young run would hold on to its random start: keep less at first.
     double young = (1.0 + (double)t->step) / (10.0 + (double)t->step);
     float keep = (double)t->recipe.average < young ? t->recipe.average : (float)young;
-    ak_sgd_step(t->p, t->v, t->average, t->g, t->segments, t->segments_n,
-                t->recipe.rate * (float)ak_cosine_rate(progress_of(t), t->recipe.warm_up),
-                t->recipe.momentum, keep);
+    const ak_optimiser_settings at = {.rate = (double)t->recipe.rate, .warm_up = t->recipe.warm_up};
+    ak_optimiser_step(t->optimiser, t->p, t->average, t->g, t->step,
+                      ak_optimiser_rate(&at, progress_of(t)), (double)keep);
     for (size_t i = 0; i < t->stats; i++)
         t->running_average[i] = keep * t->running_average[i] + (1 - keep) * t->running[i];
     double blend = t->step < 50 ? 1.0 / (double)(t->step + 1) : 0.02;
@@ -387,7 +390,10 @@ ak_status ak_trainer_save(ak_buf *out, const ak_trainer *t, ak_error *err)
         return ak_fail(err, AK_OUT_OF_MEMORY, "no memory for a checkpoint");
     ak_checkpoint c = {.config = {(const uint8_t *)text, strlen(text)}};
     ak_checkpoint_add(&c, "parameters", t->p, t->params, AK_TENSOR_F32);
-    ak_checkpoint_add(&c, "momenta", t->v, t->params, AK_TENSOR_F32);
+    const char *name;
+    const float *state;
+    for (size_t i = 0; (state = ak_optimiser_state(t->optimiser, i, &name)) != NULL; i++)
+        ak_checkpoint_add(&c, name, state, t->params, AK_TENSOR_F32);
     ak_checkpoint_add(&c, "average", t->average, t->params, AK_TENSOR_F32);
     ak_checkpoint_add(&c, "statistics", t->running, t->stats, AK_TENSOR_F32);
     ak_checkpoint_add(&c, "average statistics", t->running_average, t->stats, AK_TENSOR_F32);
@@ -421,12 +427,16 @@ ak_status ak_trainer_restore(ak_trainer *t, ak_bytes file, ak_error *err)
         float *at;
         size_t n;
     } parts[] = {{"parameters", t->p, t->params},
-                 {"momenta", t->v, t->params},
                  {"average", t->average, t->params},
                  {"statistics", t->running, t->stats},
                  {"average statistics", t->running_average, t->stats}};
     for (size_t i = 0; i < sizeof parts / sizeof *parts && status == AK_OK; i++)
         status = ak_checkpoint_floats(parts[i].at, &c, parts[i].name, parts[i].n, err);
+    const char *name;
+    float *state;
+    for (size_t i = 0;
+         status == AK_OK && (state = ak_optimiser_state(t->optimiser, i, &name)) != NULL; i++)
+        status = ak_checkpoint_floats(state, &c, name, t->params, err);
     if (status == AK_OK) {
         t->step = (uint64_t)json_integer_value(json_object_get(config, "step"));
         t->seconds = json_number_value(json_object_get(config, "seconds"));

@@ -5,10 +5,10 @@
 #ifndef AK_LEARN_TRAINER_H
 #define AK_LEARN_TRAINER_H
 
-#include "core/views/pictures.h"
-#include "core/views/views.h"
 #include "core/nn/graph.h"
 #include "core/nn/head.h"
+#include "core/views/pictures.h"
+#include "core/views/views.h"
 
 typedef struct {
     ak_resnet net;
