@@ -35,6 +35,7 @@ static const struct {
     {"search", "find the pictures that are similar to a file", ak_cli_search, false},
     {"embed", "write the descriptors of a folder or tar to a file", ak_cli_embed, true},
     {"eval", "measure an encoder on a labelled folder or tar", ak_cli_eval, true},
+    {"augment", "draw a sheet of a picture's random views", ak_cli_augment, false},
     {"train", "train an encoder", ak_cli_train, true},
     {"version", "print the version", ak_cli_version, false},
 };

@@ -52,8 +52,6 @@ static span taps_of(float *weight, int i, int n, int from)
 
 #define TAPS_MAX 64 // a crop is at most this many times the side: larger ones are cut
 
-typedef float pixel __attribute__((vector_size(16), aligned(4), may_alias)); // and one float more
-
 static void columns(float *out, const float *rows, int height, int side, int width)
 {
     float weight[TAPS_MAX];
@@ -99,10 +97,10 @@ static void row(float *out, const scratch *s, const float *line, int side)
 {
     for (int i = 0; i < side; i++) {
         const float *from = line + 3 * s->spans[i].first, *weight = s->weights + i * s->taps;
-        pixel sum = {0};
+        ak_pixel sum = {0};
         for (int k = 0; k < s->spans[i].n; k++)
-            sum += weight[k] * *(const pixel *)(from + 3 * k);
-        *(pixel *)(out + 3 * i) = sum;
+            sum += weight[k] * *(const ak_pixel *)(from + 3 * k);
+        *(ak_pixel *)(out + 3 * i) = sum;
     }
 }
 

@@ -37,30 +37,28 @@ ak_status ak_class_number(uint32_t *number, char ***classes, size_t *n, ak_bytes
     return AK_OK;
 }
 
+ak_status ak_decode_kept(ak_image *image, ak_bytes file, int keep_side, ak_error *err)
+{
+    ak_image_limits limits = AK_IMAGE_LIMITS_DEFAULT;
+    ak_status status = ak_image_decode(image, file, keep_side, &limits, err);
+    int shorter = image->width < image->height ? image->width : image->height;
+    if (status != AK_OK || shorter <= keep_side)
+        return status;
+    ak_image whole = *image;
+    *image = (ak_image){0};
+    int w = (int)((int64_t)whole.width * keep_side / shorter);
+    int h = (int)((int64_t)whole.height * keep_side / shorter);
+    status = ak_image_resize(image, &whole, w, h, err);
+    ak_image_clear(&whole);
+    return status;
+}
+
 typedef struct {
     ak_buf bytes;
     char *name;
     ak_image image;
     ak_error why;
 } entry;
-
-static void decode(entry *e, int keep_side)
-{
-    ak_image whole = {0};
-    ak_image_limits limits = AK_IMAGE_LIMITS_DEFAULT;
-    if (e->why.status != AK_OK ||
-        ak_image_decode(&whole, ak_buf_bytes(&e->bytes), keep_side, &limits, &e->why) != AK_OK)
-        return;
-    int shorter = whole.width < whole.height ? whole.width : whole.height;
-    if (shorter <= keep_side) {
-        e->image = whole;
-        return;
-    }
-    int w = (int)((int64_t)whole.width * keep_side / shorter);
-    int h = (int)((int64_t)whole.height * keep_side / shorter);
-    ak_image_resize(&e->image, &whole, w, h, &e->why);
-    ak_image_clear(&whole);
-}
 
 // Up to BATCH entries; *more is false when the archive has no others.
 static ak_status read_batch(entry *entries, size_t *n, ak_archive *archive, bool *more,
@@ -103,11 +101,13 @@ ak_status ak_decode_all(const char *path, int keep_side, const ak_decode_sink *s
         if (status == AK_OK) {
 #pragma omp parallel for schedule(dynamic, 8)
             for (size_t i = 0; i < n; i++)
-                decode(&entries[i], keep_side);
+                if (entries[i].why.status == AK_OK)
+                    ak_decode_kept(&entries[i].image, ak_buf_bytes(&entries[i].bytes), keep_side,
+                                   &entries[i].why);
         }
         for (size_t i = 0; i < n; i++) {
             entry *e = &entries[i];
-            if (status == AK_OK && e->image.rgb)
+            if (status == AK_OK && e->why.status == AK_OK)
                 status = sink->take(sink->arg, e->name, &e->image, err);
             else if (status == AK_OK)
                 status = sink->refuse(sink->arg, e->name, e->why.text, err);

@@ -1,4 +1,5 @@
-// Inside core/views: all pictures of a tar or folder, decoded by all OpenMP threads.
+// From files to the pixels that training keeps: one file, or all of a tar or folder by all OpenMP
+// threads.
 #ifndef AK_VIEWS_DECODE_H
 #define AK_VIEWS_DECODE_H
 
@@ -13,6 +14,7 @@ typedef struct {
 } ak_decode_sink;
 
 // The shorter side is reduced to keep_side.
+ak_status ak_decode_kept(ak_image *image, ak_bytes file, int keep_side, ak_error *err);
 ak_status ak_decode_all(const char *path, int keep_side, const ak_decode_sink *sink, ak_error *err);
 
 // The class of an entry: its first folder, or "".

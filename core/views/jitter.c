@@ -2,6 +2,7 @@
 // random order, is one 3 x 4 matrix a view; grey is another saturation.
 #include "core/views/stages.h"
 
+#include <emmintrin.h>
 #include <math.h>
 #include <string.h>
 
@@ -80,26 +81,35 @@ ak_colour_map ak_jitter_choose(const ak_view_recipe *recipe, const float mean[3]
 void ak_view_mean(float mean[3], const float *view, int side)
 {
     size_t n = (size_t)side * (size_t)side;
-    float sum[3] = {0};
+    ak_pixel sum = {0};
     for (size_t i = 0; i < n; i++)
-        for (int c = 0; c < 3; c++)
-            sum[c] += view[3 * i + (size_t)c];
+        sum += *(const ak_pixel *)(view + 3 * i);
     for (int c = 0; c < 3; c++)
         mean[c] = sum[c] / (float)n;
+}
+
+// Four numbers, cut off below 0 and above 255, as bytes.
+static uint32_t bytes_of(ak_pixel v)
+{
+    __m128i whole = _mm_cvttps_epi32((__m128)v), half = _mm_packs_epi32(whole, whole);
+    return (uint32_t)_mm_cvtsi128_si32(_mm_packus_epi16(half, half));
 }
 
 void ak_jitter_apply(uint8_t *out, const float *view, int side, const ak_colour_map *map,
                      bool mirror)
 {
-    for (int y = 0; y < side; y++)
-        for (int x = 0; x < side; x++) {
-            const float *from = view + 3 * ((size_t)y * (size_t)side + (size_t)x);
-            uint8_t *to =
-                out + 3 * ((size_t)y * (size_t)side + (size_t)(mirror ? side - 1 - x : x));
-            for (int c = 0; c < 3; c++) {
-                float v = map->m[c][0] * from[0] + map->m[c][1] * from[1] + map->m[c][2] * from[2] +
-                          map->m[c][3] + 0.5f;
-                to[c] = (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v);
-            }
+    ak_pixel column[4];
+    for (int j = 0; j < 4; j++)
+        column[j] = (ak_pixel){map->m[0][j], map->m[1][j], map->m[2][j]};
+    size_t n = (size_t)side * (size_t)side;
+    for (int y = 0; y < side; y++) {
+        size_t at = (size_t)y * (size_t)side;
+        for (int x = 0; x < side; x++, at++) {
+            const float *from = view + 3 * (mirror ? at + (size_t)(side - 1 - 2 * x) : at);
+            ak_pixel v =
+                column[0] * from[0] + column[1] * from[1] + column[2] * from[2] + column[3] + 0.5f;
+            uint32_t rgb = bytes_of(v);
+            memcpy(out + 3 * at, &rgb, at + 1 < n ? 4 : 3); // the next pixel covers the fourth
         }
+    }
 }

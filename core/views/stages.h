@@ -7,6 +7,10 @@
 #include "core/image/image.h"
 #include "core/views/recipe.h"
 
+// Three colours and what lies behind them: views are read and written four floats at a time, so a
+// view of floats has one float more.
+typedef float ak_pixel __attribute__((vector_size(16), aligned(4), may_alias));
+
 typedef struct {
     int x, y, w, h;
 } ak_box;

@@ -31,7 +31,7 @@ size_t ak_view_work(int width, int height, int side)
 {
     size_t view = 3 * (size_t)side * (size_t)side;
     size_t crop = most(ak_crop_work(width, height, side), ak_crop_work(side, side, side));
-    return 2 * view + most(crop, ak_blur_work(side));
+    return 2 * (view + 1) + most(crop, ak_blur_work(side));
 }
 
 // The box at the side, or by way of a smaller one. spare: (side, side, 3).
@@ -52,8 +52,8 @@ void ak_view_make(uint8_t *out, int side, const ak_image *picture, const ak_view
                   ak_random stream, float *work)
 {
     size_t n = 3 * (size_t)side * (size_t)side;
-    float *view = work, *spare = view + n, mean[3];
-    work = spare + n;
+    float *view = work, *spare = view + n + 1, mean[3];
+    work = spare + n + 1;
 
     ak_random r = part_of(stream, CROP_TO_GREY);
     ak_box box = ak_crop_choose(picture->width, picture->height, recipe, &r);
