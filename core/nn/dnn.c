@@ -44,7 +44,8 @@ static ak_status build(ak_dnn *d, ak_error *err)
     d->dparams = ak_dnn_own(d, d->graph.params * sizeof(float));
     if (!d->params || !d->dparams)
         return ak_fail(err, AK_OUT_OF_MEMORY, "no memory for %zu parameters", d->graph.params);
-    PASS(d->mode == AK_DNN_TRAIN ? ak_dnn_build_train(d, err) : ak_dnn_build_serve(d, err));
+    PASS(ak_dnn_build_serve(d, err));
+    PASS(ak_dnn_build_train(d, err));
     void *scratch = ak_dnn_own(d, d->scratch_bytes + 64);
     d->spare = ak_dnn_own(d, d->spare_bytes + 64);
     if (!scratch || !d->spare)
@@ -59,6 +60,16 @@ static ak_status build(ak_dnn *d, ak_error *err)
     return AK_OK;
 }
 
+// The first node that is not as in serving. Stages are in the order of the nodes.
+static int first_trained(const ak_graph *g, const ak_dnn_options *o)
+{
+    int i = 0;
+    while (i < g->n &&
+           (o->mode == AK_DNN_SERVE || (o->frozen_stages && g->nodes[i].stage <= o->frozen_stages)))
+        i++;
+    return i;
+}
+
 ak_status ak_dnn_new(ak_dnn **out, const ak_graph *graph, int batch, ak_dnn_options options,
                      ak_error *err)
 {
@@ -67,17 +78,19 @@ ak_status ak_dnn_new(ak_dnn **out, const ak_graph *graph, int batch, ak_dnn_opti
         if (graph->nodes[i].op != AK_OP_INPUT && graph->nodes[i].c % 16)
             return ak_fail(err, AK_BAD_VALUE, "%d channels; multiples of 16 are possible",
                            graph->nodes[i].c);
+    if (options.frozen_stages < 0 || options.frozen_stages > 4)
+        return ak_fail(err, AK_BAD_VALUE, "%d frozen stages; 0 to 4 are possible",
+                       options.frozen_stages);
+    if (options.frozen_stages && options.mode != AK_DNN_TRAIN && options.mode != AK_DNN_TUNE)
+        return ak_fail(err, AK_BAD_VALUE, "frozen stages in a network that is not trained");
     ak_dnn *d = calloc(1, sizeof *d);
     if (!d)
         return ak_fail(err, AK_OUT_OF_MEMORY, "no memory for a network");
     d->graph = *graph;
     d->batch = batch;
-    if (options.mode == AK_DNN_FORWARD || options.mode == AK_DNN_TUNE || options.frozen_stages) {
-        ak_dnn_free(d);
-        return ak_fail(err, AK_INTERNAL, "this mode is not built yet");
-    }
     d->mode = options.mode;
     d->bf16 = options.type == AK_DNN_BF16;
+    d->begin = first_trained(graph, &options);
     d->block = dnnl_get_effective_cpu_isa() >= dnnl_cpu_isa_avx512_core ? 16 : 8;
     ak_status status = build(d, err);
     if (status != AK_OK) {
@@ -96,12 +109,14 @@ void ak_dnn_free(ak_dnn *d)
     for (int l = 0; l < 3; l++)
         for (int i = 0; i < lists[l]->n; i++)
             dnnl_primitive_destroy(lists[l]->at[i].primitive);
-    for (int i = 0; i < AK_NODES_MAX; i++)
-        dnnl_primitive_desc_destroy(d->values[i].pd);
+    for (int i = 0; i < d->described_n; i++)
+        dnnl_primitive_desc_destroy(d->described[i]);
     for (int i = 0; i < d->memories_n; i++)
         dnnl_memory_destroy(d->memories[i]);
     for (int i = 0; i < d->owned_n; i++)
         free(d->owned[i]);
+    for (int i = 0; i < 4; i++)
+        dnnl_primitive_attr_destroy(d->fused[i / 2][i % 2]);
     dnnl_primitive_attr_destroy(d->plain);
     dnnl_stream_destroy(d->stream);
     dnnl_engine_destroy(d->engine);
@@ -114,6 +129,9 @@ static ak_status run_step(ak_dnn *d, const step *s, float *features, ak_error *e
     size_t stride = d->graph.features, batch = (size_t)d->batch;
     const ak_node *map = s->map;
     size_t plane = map ? (size_t)map->h * (size_t)map->w : 0;
+    ak_gate_shape gate = {0};
+    if (s->kind == STEP_GATE || s->kind == STEP_GATE_BACKWARD)
+        gate = ak_dnn_gate_shape(d, map);
     switch (s->kind) {
     case STEP_PRIMITIVE:
         TRY(dnnl_primitive_execute(s->primitive, d->stream, s->args_n, s->args));
@@ -135,6 +153,13 @@ static ak_status run_step(ak_dnn *d, const step *s, float *features, ak_error *e
     case STEP_AVGPOOL_BACKWARD_ADD:
         ak_avgpool_backward(s->y, features + s->column, stride, batch, (size_t)map->c, plane,
                             d->block, s->kind == STEP_AVGPOOL_BACKWARD_ADD, d->bf16);
+        break;
+    case STEP_GATE:
+        ak_gate_forward(s->y, s->a, d->params + map->param, &gate, s->work);
+        break;
+    case STEP_GATE_BACKWARD:
+        ak_gate_backward(s->y, d->dparams + map->param, s->a, s->b, d->params + map->param, &gate,
+                         s->work);
         break;
     }
     return AK_OK;
@@ -167,10 +192,16 @@ static void fold(ak_dnn *d, int i, const float *stats)
 ak_status ak_dnn_load(ak_dnn *d, const float *params, const float *stats, ak_error *err)
 {
     memcpy(d->params, params, d->graph.params * sizeof *params);
-    if (d->mode == AK_DNN_SERVE)
-        for (int i = 0; i < d->graph.n; i++)
-            if (d->graph.nodes[i].op == AK_OP_CONV)
-                fold(d, i, stats);
+    for (int i = 0; i < d->graph.n; i++) {
+        const ak_node *node = &d->graph.nodes[i];
+        value *v = &d->values[i];
+        if (i < d->begin && node->op == AK_OP_CONV)
+            fold(d, i, stats);
+        if (i >= d->begin && node->op == AK_OP_BN && d->mode == AK_DNN_TUNE) {
+            memcpy(v->mean_at, stats + node->stat, (size_t)node->c * sizeof *stats);
+            memcpy(v->variance_at, stats + node->stat + node->c, (size_t)node->c * sizeof *stats);
+        }
+    }
     return run(d, &d->load, NULL, err);
 }
 
@@ -184,7 +215,7 @@ ak_status ak_dnn_forward(ak_dnn *d, float *features, const uint8_t *pixels, ak_e
 
 void ak_dnn_stats(float *stats, const ak_dnn *d, float share)
 {
-    for (int i = 0; i < d->graph.n; i++) {
+    for (int i = d->begin; i < d->graph.n && d->mode != AK_DNN_TUNE; i++) {
         const ak_node *node = &d->graph.nodes[i];
         if (node->op != AK_OP_BN)
             continue;
@@ -198,12 +229,24 @@ void ak_dnn_stats(float *stats, const ak_dnn *d, float share)
     }
 }
 
+// How many parameters, from the first on, belong to nodes that are not trained.
+static size_t frozen_params(const ak_dnn *d)
+{
+    for (int i = d->begin; i < d->graph.n; i++)
+        if (d->graph.nodes[i].op == AK_OP_CONV)
+            return d->graph.nodes[i].param;
+    return d->graph.params;
+}
+
 ak_status ak_dnn_backward(ak_dnn *d, float *dparams, const float *dfeatures, ak_error *err)
 {
     ak_status status = run(d, &d->backward, (float *)dfeatures, err); // read, never written
-    if (status == AK_OK)
-        memcpy(dparams, d->dparams, d->graph.params * sizeof *dparams);
-    return status;
+    if (status != AK_OK)
+        return status;
+    size_t frozen = frozen_params(d);
+    memset(dparams, 0, frozen * sizeof *dparams);
+    memcpy(dparams + frozen, d->dparams + frozen, (d->graph.params - frozen) * sizeof *dparams);
+    return AK_OK;
 }
 
 static ak_dnn_kind kind_of(const ak_dnn *d, const steps *list, const step *s)

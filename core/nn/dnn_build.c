@@ -29,6 +29,25 @@ ak_status ak_dnn_memory_new(ak_dnn *d, dnnl_memory_t *out, void **where,
     return AK_OK;
 }
 
+ak_status ak_dnn_describe(ak_dnn *d, dnnl_primitive_desc_t *out, const void *desc,
+                          const_dnnl_primitive_attr_t attr, const_dnnl_primitive_desc_t hint,
+                          ak_error *err)
+{
+    if (d->described_n == STEPS_MAX)
+        return ak_fail(err, AK_INTERNAL, "the network has too many parts");
+    TRY(dnnl_primitive_desc_create(out, desc, attr, d->engine, hint));
+    d->described[d->described_n++] = *out;
+    return AK_OK;
+}
+
+ak_status ak_dnn_workspace(ak_dnn *d, int i, ak_error *err)
+{
+    value *v = &d->values[i];
+    const dnnl_memory_desc_t *md = dnnl_primitive_desc_query_md(v->pd, dnnl_query_workspace_md, 0);
+    bool wanted = md && dnnl_memory_desc_get_size(md);
+    return wanted ? ak_dnn_memory_new(d, &v->workspace, NULL, md, NULL, err) : AK_OK;
+}
+
 step *ak_dnn_step_new(steps *list, step_kind kind)
 {
     if (list->n == STEPS_MAX)
@@ -108,6 +127,17 @@ ak_status ak_dnn_activation(ak_dnn *d, int i, bool with_memory, ak_error *err)
     return with_memory ? ak_dnn_memory_new(d, &v->y, &v->y_at, &v->md, NULL, err) : AK_OK;
 }
 
+window ak_dnn_window(const ak_dnn *d, int i)
+{
+    const ak_node *node = &d->graph.nodes[i], *x = &d->graph.nodes[node->a];
+    int h = (node->h - 1) * node->stride + node->k - x->h - node->pad;
+    int w = (node->w - 1) * node->stride + node->k - x->w - node->pad;
+    return (window){.kernel = {node->k, node->k},
+                    .strides = {node->stride, node->stride},
+                    .left = {node->pad, node->pad},
+                    .right = {h > 0 ? h : 0, w > 0 ? w : 0}};
+}
+
 ak_status ak_dnn_conv_shape_of(conv_shape *s, ak_dnn *d, int i, ak_error *err)
 {
     const ak_node *node = &d->graph.nodes[i], *x = &d->graph.nodes[node->a];
@@ -119,13 +149,7 @@ ak_status ak_dnn_conv_shape_of(conv_shape *s, ak_dnn *d, int i, ak_error *err)
         TRY(dnnl_memory_desc_init_by_tag(&s->src, 4, in, type_of(d), dnnl_format_tag_any));
     }
     TRY(dnnl_memory_desc_init_by_tag(&s->weights, 4, dims, type_of(d), dnnl_format_tag_any));
-    int h = (node->h - 1) * node->stride + node->k - x->h - node->pad;
-    int w = (node->w - 1) * node->stride + node->k - x->w - node->pad;
-    for (int a = 0; a < 2; a++) {
-        s->strides[a] = node->stride;
-        s->left[a] = node->pad;
-        s->right[a] = (a ? w : h) > 0 ? (a ? w : h) : 0;
-    }
+    s->w = ak_dnn_window(d, i);
     return AK_OK;
 }
 
@@ -163,25 +187,47 @@ ak_status ak_dnn_conv_source(ak_dnn *d, dnnl_memory_t *out, int i, const_dnnl_pr
 
 ak_status ak_dnn_maxpool(ak_dnn *d, int i, ak_error *err)
 {
-    const ak_node *node = &d->graph.nodes[i], *x = &d->graph.nodes[node->a];
+    const ak_node *node = &d->graph.nodes[i];
     value *v = &d->values[i];
     dnnl_pooling_desc_t desc;
-    dnnl_dims_t strides = {node->stride, node->stride}, kernel = {node->k, node->k};
-    dnnl_dims_t left = {node->pad, node->pad};
-    dnnl_dims_t right = {(node->h - 1) * node->stride + node->k - x->h - node->pad,
-                         (node->w - 1) * node->stride + node->k - x->w - node->pad};
-    TRY(dnnl_pooling_forward_desc_init(
-        &desc, d->mode == AK_DNN_TRAIN ? dnnl_forward_training : dnnl_forward_inference,
-        dnnl_pooling_max, &d->values[node->a].md, &v->md, strides, kernel, left, right));
-    TRY(dnnl_primitive_desc_create(&v->pd, &desc, d->plain, d->engine, NULL));
-    const dnnl_memory_desc_t *ws = dnnl_primitive_desc_query_md(v->pd, dnnl_query_workspace_md, 0);
-    if (ws && dnnl_memory_desc_get_size(ws))
-        PASS(ak_dnn_memory_new(d, &v->workspace, NULL, ws, NULL, err));
+    window w = ak_dnn_window(d, i);
+    bool back = i >= d->begin && d->mode != AK_DNN_FORWARD;
+    TRY(dnnl_pooling_forward_desc_init(&desc, back ? dnnl_forward_training : dnnl_forward_inference,
+                                       dnnl_pooling_max, &d->values[node->a].md, &v->md, w.strides,
+                                       w.kernel, w.left, w.right));
+    PASS(ak_dnn_describe(d, &v->pd, &desc, d->plain, NULL, err));
+    PASS(ak_dnn_workspace(d, i, err));
     return ak_dnn_primitive_step(d, &d->forward, v->pd,
                                  (dnnl_exec_arg_t[]){{DNNL_ARG_SRC, d->values[node->a].y},
                                                      {DNNL_ARG_DST, v->y},
                                                      {DNNL_ARG_WORKSPACE, v->workspace}},
                                  3, err);
+}
+
+ak_gate_shape ak_dnn_gate_shape(const ak_dnn *d, const ak_node *node)
+{
+    return (ak_gate_shape){.batch = (size_t)d->batch,
+                           .c = (size_t)node->c,
+                           .k = (size_t)node->k,
+                           .plane = (size_t)node->h * (size_t)node->w,
+                           .block = d->block,
+                           .bf16 = d->bf16};
+}
+
+ak_status ak_dnn_gate_step(ak_dnn *d, int i, ak_error *err)
+{
+    const ak_node *node = &d->graph.nodes[i];
+    value *v = &d->values[i];
+    step *s = ak_dnn_step_new(&d->forward, STEP_GATE);
+    ak_gate_shape shape = ak_dnn_gate_shape(d, node);
+    v->work = ak_dnn_own(d, ak_gate_work(&shape) * sizeof *v->work);
+    if (!s || !v->work)
+        return ak_fail(err, AK_OUT_OF_MEMORY, "no memory for a network's attention");
+    s->map = node;
+    s->y = v->y_at;
+    s->a = d->values[node->a].y_at;
+    s->work = v->work;
+    return AK_OK;
 }
 
 ak_status ak_dnn_pool_step(ak_dnn *d, steps *list, step_kind kind, int i, ak_error *err)

@@ -1,5 +1,5 @@
-// The steps of training: forward node by node with batch statistics, backward in reverse. A node's
-// gradient is written by the first of its consumers to come, and added to by the others.
+// The steps of training and tuning: forward node by node, backward in reverse. A node's gradient is
+// written by the first of its consumers to come, and added to by the others.
 #include "core/nn/dnn_inside.h"
 
 // Where a consumer of node i writes its share of the gradient: the node's own memory when it is
@@ -41,9 +41,9 @@ static ak_status conv_train(ak_dnn *d, int i, ak_error *err)
     PASS(ak_dnn_conv_shape_of(&s, d, i, err));
     dnnl_convolution_desc_t desc;
     TRY(dnnl_convolution_forward_desc_init(&desc, dnnl_forward_training, dnnl_convolution_direct,
-                                           &s.src, &s.weights, NULL, &s.dst, s.strides, s.left,
-                                           s.right));
-    TRY(dnnl_primitive_desc_create(&v->pd, &desc, d->plain, d->engine, NULL));
+                                           &s.src, &s.weights, NULL, &s.dst, s.w.strides, s.w.left,
+                                           s.w.right));
+    PASS(ak_dnn_describe(d, &v->pd, &desc, d->plain, NULL, err));
     dnnl_memory_t source, plain;
     PASS(ak_dnn_conv_source(d, &source, i, v->pd, err));
     PASS(ak_dnn_plain_weights(d, &plain, i, d->params + node->param, err));
@@ -68,8 +68,8 @@ static ak_status conv_backward_data(ak_dnn *d, int i, ak_error *err)
     dnnl_memory_t plain, weights, dx;
     PASS(ak_dnn_conv_shape_of(&s, d, i, err));
     TRY(dnnl_convolution_backward_data_desc_init(&desc, dnnl_convolution_direct, &s.src, &s.weights,
-                                                 &s.dst, s.strides, s.left, s.right));
-    TRY(dnnl_primitive_desc_create(&pd, &desc, d->plain, d->engine, v->pd));
+                                                 &s.dst, s.w.strides, s.w.left, s.w.right));
+    PASS(ak_dnn_describe(d, &pd, &desc, d->plain, v->pd, err));
     PASS(ak_dnn_plain_weights(d, &plain, i, d->params + node->param, err));
     PASS(ak_dnn_memory_new(d, &weights, NULL,
                            dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0), NULL, err));
@@ -80,7 +80,6 @@ static ak_status conv_backward_data(ak_dnn *d, int i, ak_error *err)
                                                    {DNNL_ARG_WEIGHTS, weights},
                                                    {DNNL_ARG_DIFF_SRC, dx}},
                                3, err));
-    dnnl_primitive_desc_destroy(pd);
     return gradient_end(d, node->a, err);
 }
 
@@ -96,9 +95,9 @@ static ak_status conv_backward_weights(ak_dnn *d, int i, ak_error *err)
     s.src = d->values[node->a].md;
     s.weights.data_type = dnnl_f32;
     TRY(dnnl_convolution_backward_weights_desc_init(&desc, dnnl_convolution_direct, &s.src,
-                                                    &s.weights, NULL, &s.dst, s.strides, s.left,
-                                                    s.right));
-    TRY(dnnl_primitive_desc_create(&pd, &desc, d->plain, d->engine, v->pd));
+                                                    &s.weights, NULL, &s.dst, s.w.strides, s.w.left,
+                                                    s.w.right));
+    PASS(ak_dnn_describe(d, &pd, &desc, d->plain, v->pd, err));
     PASS(ak_dnn_plain_weights(d, &plain, i, d->dparams + node->param, err));
     PASS(ak_dnn_memory_new(
         d, &dw, NULL, dnnl_primitive_desc_query_md(pd, dnnl_query_diff_weights_md, 0), NULL, err));
@@ -107,7 +106,6 @@ static ak_status conv_backward_weights(ak_dnn *d, int i, ak_error *err)
                                                    {DNNL_ARG_DIFF_DST, v->dy},
                                                    {DNNL_ARG_DIFF_WEIGHTS, dw}},
                                3, err));
-    dnnl_primitive_desc_destroy(pd);
     return ak_dnn_reorder_step(d, &d->backward, plain, dw, err);
 }
 
@@ -120,9 +118,10 @@ static ak_status scale_shift_of(ak_dnn *d, dnnl_memory_t *out, const ak_node *no
     return ak_dnn_memory_new(d, out, NULL, &md, at, err);
 }
 
-static unsigned bn_flags(const ak_node *node)
+static unsigned bn_flags(const ak_dnn *d, const ak_node *node)
 {
-    return dnnl_use_scaleshift | (node->relu ? (unsigned)dnnl_fuse_norm_relu : 0);
+    return dnnl_use_scaleshift | (node->relu ? (unsigned)dnnl_fuse_norm_relu : 0) |
+           (d->mode == AK_DNN_TUNE ? (unsigned)dnnl_use_global_stats : 0);
 }
 
 static ak_status bn_train(ak_dnn *d, int i, ak_error *err)
@@ -131,17 +130,15 @@ static ak_status bn_train(ak_dnn *d, int i, ak_error *err)
     value *v = &d->values[i];
     dnnl_batch_normalization_desc_t desc;
     TRY(dnnl_batch_normalization_forward_desc_init(&desc, dnnl_forward_training, &v->md, AK_BN_EPS,
-                                                   bn_flags(node)));
-    TRY(dnnl_primitive_desc_create(&v->pd, &desc, d->plain, d->engine, NULL));
+                                                   bn_flags(d, node)));
+    PASS(ak_dnn_describe(d, &v->pd, &desc, d->plain, NULL, err));
     dnnl_memory_desc_t stat;
     dnnl_dims_t dims = {node->c};
     TRY(dnnl_memory_desc_init_by_tag(&stat, 1, dims, dnnl_f32, dnnl_a));
     PASS(ak_dnn_memory_new(d, &v->mean, (void **)&v->mean_at, &stat, NULL, err));
     PASS(ak_dnn_memory_new(d, &v->variance, (void **)&v->variance_at, &stat, NULL, err));
     PASS(scale_shift_of(d, &v->scale_shift, node, d->params + node->param, err));
-    const dnnl_memory_desc_t *ws = dnnl_primitive_desc_query_md(v->pd, dnnl_query_workspace_md, 0);
-    if (ws && dnnl_memory_desc_get_size(ws))
-        PASS(ak_dnn_memory_new(d, &v->workspace, NULL, ws, NULL, err));
+    PASS(ak_dnn_workspace(d, i, err));
     return ak_dnn_primitive_step(d, &d->forward, v->pd,
                                  (dnnl_exec_arg_t[]){{DNNL_ARG_SRC, d->values[node->a].y},
                                                      {DNNL_ARG_DST, v->y},
@@ -160,8 +157,8 @@ static ak_status bn_backward(ak_dnn *d, int i, ak_error *err)
     dnnl_primitive_desc_t pd;
     dnnl_memory_t dx, dss;
     TRY(dnnl_batch_normalization_backward_desc_init(&desc, dnnl_backward, &v->md, &v->md, AK_BN_EPS,
-                                                    bn_flags(node)));
-    TRY(dnnl_primitive_desc_create(&pd, &desc, d->plain, d->engine, v->pd));
+                                                    bn_flags(d, node)));
+    PASS(ak_dnn_describe(d, &pd, &desc, d->plain, v->pd, err));
     PASS(scale_shift_of(d, &dss, node, d->dparams + node->param, err));
     PASS(gradient_begin(d, node->a, &dx, err));
     PASS(ak_dnn_primitive_step(d, &d->backward, pd,
@@ -174,32 +171,27 @@ static ak_status bn_backward(ak_dnn *d, int i, ak_error *err)
                                                    {DNNL_ARG_DIFF_SRC, dx},
                                                    {DNNL_ARG_DIFF_SCALE_SHIFT, dss}},
                                8, err));
-    dnnl_primitive_desc_destroy(pd);
     return gradient_end(d, node->a, err);
 }
 
 static ak_status maxpool_backward(ak_dnn *d, int i, ak_error *err)
 {
-    const ak_node *node = &d->graph.nodes[i], *x = &d->graph.nodes[node->a];
+    int a = d->graph.nodes[i].a;
     value *v = &d->values[i];
     dnnl_pooling_desc_t desc;
     dnnl_primitive_desc_t pd;
     dnnl_memory_t dx;
-    dnnl_dims_t strides = {node->stride, node->stride}, kernel = {node->k, node->k};
-    dnnl_dims_t left = {node->pad, node->pad};
-    dnnl_dims_t right = {(node->h - 1) * node->stride + node->k - x->h - node->pad,
-                         (node->w - 1) * node->stride + node->k - x->w - node->pad};
-    TRY(dnnl_pooling_backward_desc_init(&desc, dnnl_pooling_max, &d->values[node->a].md, &v->md,
-                                        strides, kernel, left, right));
-    TRY(dnnl_primitive_desc_create(&pd, &desc, d->plain, d->engine, v->pd));
-    PASS(gradient_begin(d, node->a, &dx, err));
+    window w = ak_dnn_window(d, i);
+    TRY(dnnl_pooling_backward_desc_init(&desc, dnnl_pooling_max, &d->values[a].md, &v->md,
+                                        w.strides, w.kernel, w.left, w.right));
+    PASS(ak_dnn_describe(d, &pd, &desc, d->plain, v->pd, err));
+    PASS(gradient_begin(d, a, &dx, err));
     PASS(ak_dnn_primitive_step(d, &d->backward, pd,
                                (dnnl_exec_arg_t[]){{DNNL_ARG_DIFF_DST, v->dy},
                                                    {DNNL_ARG_WORKSPACE, v->workspace},
                                                    {DNNL_ARG_DIFF_SRC, dx}},
                                3, err));
-    dnnl_primitive_desc_destroy(pd);
-    return gradient_end(d, node->a, err);
+    return gradient_end(d, a, err);
 }
 
 static ak_status avgpool_backward(ak_dnn *d, int i, ak_error *err)
@@ -214,9 +206,27 @@ static ak_status avgpool_backward(ak_dnn *d, int i, ak_error *err)
                             first ? STEP_AVGPOOL_BACKWARD : STEP_AVGPOOL_BACKWARD_ADD, i, err);
 }
 
-// Both inputs of a sum get the same gradient: the batch norm's own, which the shortcut borrows.
-// That is safe since the batch norm's backward, which reads it, runs before any later consumer of
-// the shortcut adds to it (b < a).
+// The gate is the one consumer of its input.
+static ak_status gate_backward(ak_dnn *d, int i, ak_error *err)
+{
+    const ak_node *node = &d->graph.nodes[i];
+    value *v = &d->values[i], *x = &d->values[node->a];
+    PASS(ak_dnn_memory_new(d, &x->dy, &x->dy_at, &x->md, NULL, err));
+    x->has_dy = true;
+    step *s = ak_dnn_step_new(&d->backward, STEP_GATE_BACKWARD);
+    if (!s)
+        return ak_fail(err, AK_INTERNAL, "the network has more than %d steps", STEPS_MAX);
+    s->map = node;
+    s->y = x->dy_at;
+    s->a = v->dy_at;
+    s->b = x->y_at;
+    s->work = v->work;
+    return AK_OK;
+}
+
+// Both inputs of a sum get the same gradient: the first one's own, which the shortcut borrows.
+// That is safe since the way back through the first, which reads it, goes before any later consumer
+// of the shortcut adds to it (b < a).
 static ak_status add_relu_backward(ak_dnn *d, int i, ak_error *err)
 {
     const ak_node *node = &d->graph.nodes[i];
@@ -225,6 +235,8 @@ static ak_status add_relu_backward(ak_dnn *d, int i, ak_error *err)
     a->has_dy = true;
     PASS(ak_dnn_elementwise(&d->backward, STEP_RELU_BACKWARD, a->dy_at, v->dy_at, v->y_at, v->n,
                             err));
+    if (node->b < d->begin)
+        return AK_OK;
     if (b->has_dy)
         return ak_dnn_elementwise(&d->backward, STEP_ADD, b->dy_at, a->dy_at, NULL, b->n, err);
     b->dy = a->dy;
@@ -233,61 +245,110 @@ static ak_status add_relu_backward(ak_dnn *d, int i, ak_error *err)
     return AK_OK;
 }
 
+// --- where outputs go --------------------------------------------------------------------------
+
+static bool in_place(ak_op op)
+{
+    return op == AK_OP_BN || op == AK_OP_GATE || op == AK_OP_ADD_RELU;
+}
+
+// The last node that reads what node i computes, or what is computed from it in its place.
+static int last_reader(const ak_graph *g, int i)
+{
+    bool same[AK_NODES_MAX] = {0};
+    int last = i;
+    same[i] = true;
+    for (int j = i + 1; j < g->n; j++) {
+        const ak_node *node = &g->nodes[j];
+        if (!same[node->a] && !(node->op == AK_OP_ADD_RELU && same[node->b]))
+            continue;
+        last = j;
+        same[j] = in_place(node->op) && same[node->a];
+    }
+    return last;
+}
+
+// Forward alone keeps nothing: a batch norm, a gate, a sum is computed in the memory of its input,
+// and what nobody will read again is written over.
+static ak_status reuse(ak_dnn *d, int i, ak_error *err)
+{
+    const ak_node *node = &d->graph.nodes[i];
+    value *v = &d->values[i];
+    PASS(ak_dnn_activation(d, i, false, err));
+    if (in_place(node->op)) {
+        v->y = d->values[node->a].y;
+        v->y_at = d->values[node->a].y_at;
+        return AK_OK;
+    }
+    size_t bytes = dnnl_memory_desc_get_size(&v->md);
+    buffer *b = d->buffers;
+    while (b < d->buffers + d->buffers_n && (b->until >= i || b->bytes < bytes))
+        b++;
+    if (b == d->buffers + d->buffers_n) {
+        if (d->buffers_n == BUFFERS_MAX || !(b->at = ak_dnn_own(d, bytes)))
+            return ak_fail(err, AK_OUT_OF_MEMORY, "no memory for a network's activations");
+        b->bytes = bytes;
+        d->buffers_n++;
+    }
+    b->until = last_reader(&d->graph, i);
+    return ak_dnn_memory_new(d, &v->y, &v->y_at, &v->md, b->at, err);
+}
+
+static ak_status forward_of(ak_dnn *d, int i, ak_error *err)
+{
+    const ak_node *node = &d->graph.nodes[i];
+    value *v = &d->values[i];
+    if (node->op != AK_OP_INPUT && node->op != AK_OP_AVGPOOL)
+        PASS(d->mode == AK_DNN_FORWARD ? reuse(d, i, err) : ak_dnn_activation(d, i, true, err));
+    switch (node->op) {
+    case AK_OP_INPUT:
+        return AK_OK;
+    case AK_OP_CONV:
+        return conv_train(d, i, err);
+    case AK_OP_BN:
+        return bn_train(d, i, err);
+    case AK_OP_GATE:
+        return ak_dnn_gate_step(d, i, err);
+    case AK_OP_ADD_RELU:
+        return ak_dnn_elementwise(&d->forward, STEP_ADD_RELU, v->y_at, d->values[node->a].y_at,
+                                  d->values[node->b].y_at, v->n, err);
+    case AK_OP_MAXPOOL:
+        return ak_dnn_maxpool(d, i, err);
+    case AK_OP_AVGPOOL:
+        return ak_dnn_pool_step(d, &d->forward, STEP_AVGPOOL, i, err);
+    }
+    return ak_fail(err, AK_INTERNAL, "an unknown operation");
+}
+
+static ak_status backward_of(ak_dnn *d, int i, ak_error *err)
+{
+    const ak_node *node = &d->graph.nodes[i];
+    switch (node->op) {
+    case AK_OP_INPUT:
+        return AK_OK;
+    case AK_OP_CONV:
+        PASS(conv_backward_weights(d, i, err));
+        bool wanted = node->a >= d->begin && d->graph.nodes[node->a].op != AK_OP_INPUT;
+        return wanted ? conv_backward_data(d, i, err) : AK_OK;
+    case AK_OP_BN:
+        return bn_backward(d, i, err);
+    case AK_OP_GATE:
+        return gate_backward(d, i, err);
+    case AK_OP_ADD_RELU:
+        return add_relu_backward(d, i, err);
+    case AK_OP_MAXPOOL:
+        return maxpool_backward(d, i, err);
+    case AK_OP_AVGPOOL:
+        return avgpool_backward(d, i, err);
+    }
+    return ak_fail(err, AK_INTERNAL, "an unknown operation");
+}
+
 ak_status ak_dnn_build_train(ak_dnn *d, ak_error *err)
 {
-    const ak_graph *g = &d->graph;
-    for (int i = 0; i < g->n; i++) {
-        const ak_node *node = &g->nodes[i];
-        if (node->op != AK_OP_INPUT && node->op != AK_OP_AVGPOOL)
-            PASS(ak_dnn_activation(d, i, true, err));
-        switch (node->op) {
-        case AK_OP_INPUT:
-            break;
-        case AK_OP_CONV:
-            PASS(conv_train(d, i, err));
-            break;
-        case AK_OP_BN:
-            PASS(bn_train(d, i, err));
-            break;
-        case AK_OP_ADD_RELU:
-            PASS(ak_dnn_elementwise(&d->forward, STEP_ADD_RELU, d->values[i].y_at,
-                                    d->values[node->a].y_at, d->values[node->b].y_at,
-                                    d->values[i].n, err));
-            break;
-        case AK_OP_GATE:
-            return ak_fail(err, AK_INTERNAL, "attention is not built yet");
-        case AK_OP_MAXPOOL:
-            PASS(ak_dnn_maxpool(d, i, err));
-            break;
-        case AK_OP_AVGPOOL:
-            PASS(ak_dnn_pool_step(d, &d->forward, STEP_AVGPOOL, i, err));
-            break;
-        }
-    }
-    for (int i = g->n - 1; i > 0; i--) {
-        switch (g->nodes[i].op) {
-        case AK_OP_INPUT:
-            break;
-        case AK_OP_CONV:
-            PASS(conv_backward_weights(d, i, err));
-            if (g->nodes[g->nodes[i].a].op != AK_OP_INPUT)
-                PASS(conv_backward_data(d, i, err));
-            break;
-        case AK_OP_BN:
-            PASS(bn_backward(d, i, err));
-            break;
-        case AK_OP_ADD_RELU:
-            PASS(add_relu_backward(d, i, err));
-            break;
-        case AK_OP_GATE:
-            break;
-        case AK_OP_MAXPOOL:
-            PASS(maxpool_backward(d, i, err));
-            break;
-        case AK_OP_AVGPOOL:
-            PASS(avgpool_backward(d, i, err));
-            break;
-        }
-    }
+    for (int i = d->begin; i < d->graph.n; i++)
+        PASS(forward_of(d, i, err));
+    for (int i = d->graph.n - 1; i >= d->begin && d->mode != AK_DNN_FORWARD; i--)
+        PASS(backward_of(d, i, err));
     return AK_OK;
 }

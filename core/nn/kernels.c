@@ -136,3 +136,45 @@ void ak_avgpool_backward(void *dx, const float *dy, size_t stride, size_t batch,
 {
     BY_TYPE(bf16, avgpool_backward(dx, dy, stride, batch, c, plane, block, accumulate, BF16));
 }
+
+static inline __attribute__((always_inline)) void scale_maps(void *y, const void *x,
+                                                             const float *scale, const float *shift,
+                                                             size_t maps, size_t plane,
+                                                             size_t block, bool bf16)
+{
+#pragma omp parallel for schedule(static)
+    for (size_t m = 0; m < maps; m += block)
+        for (size_t p = 0; p < plane; p++)
+            for (size_t i = 0; i < block; i++) {
+                size_t at = m * plane + p * block + i;
+                put(y, at, get(x, at, bf16) * scale[m + i] + (shift ? shift[m + i] : 0), bf16);
+            }
+}
+
+void ak_scale_maps(void *y, const void *x, const float *scale, const float *shift, size_t maps,
+                   size_t plane, size_t block, bool bf16)
+{
+    BY_TYPE(bf16, scale_maps(y, x, scale, shift, maps, plane, block, BF16));
+}
+
+static inline __attribute__((always_inline)) void dot_maps(float *dots, const void *a,
+                                                           const void *b, size_t maps, size_t plane,
+                                                           size_t block, bool bf16)
+{
+#pragma omp parallel for schedule(static)
+    for (size_t m = 0; m < maps; m += block) {
+        float sum[16] = {0}; // block is 8 or 16
+        for (size_t p = 0; p < plane; p++)
+            for (size_t i = 0; i < block; i++) {
+                size_t at = m * plane + p * block + i;
+                sum[i] += get(a, at, bf16) * get(b, at, bf16);
+            }
+        memcpy(dots + m, sum, block * sizeof *sum);
+    }
+}
+
+void ak_dot_maps(float *dots, const void *a, const void *b, size_t maps, size_t plane, size_t block,
+                 bool bf16)
+{
+    BY_TYPE(bf16, dot_maps(dots, a, b, maps, plane, block, BF16));
+}

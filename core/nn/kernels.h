@@ -31,4 +31,13 @@ void ak_avgpool(float *y, size_t stride, const void *x, size_t batch, size_t c, 
 void ak_avgpool_backward(void *dx, const float *dy, size_t stride, size_t batch, size_t c,
                          size_t plane, size_t block, bool add, bool bf16);
 
+// Maps in blocks of channels, (maps / block, plane, block), each with its own factor:
+// y = scale[map] * x + shift[map]; shift may be NULL, y may be x.
+void ak_scale_maps(void *y, const void *x, const float *scale, const float *shift, size_t maps,
+                   size_t plane, size_t block, bool bf16);
+
+// dots[map] = sum over the map of a * b.
+void ak_dot_maps(float *dots, const void *a, const void *b, size_t maps, size_t plane, size_t block,
+                 bool bf16);
+
 #endif

@@ -8,7 +8,7 @@
 
 struct ak_naive {
     const ak_graph *graph;
-    int batch;
+    int batch, batch_from;
     double *y[AK_NODES_MAX], *dy[AK_NODES_MAX]; // (batch, c, h, w) each
     double *mean, *variance;                    // (graph.stats): at a BN's stat
 };
@@ -53,35 +53,41 @@ void ak_naive_free(ak_naive *n)
     free(n);
 }
 
-// Calls for every output place and every weight that touches it, with the offsets of the three.
+// What the body does for every weight and every output place that it takes part in, with the
+// offsets of the three. The window's place in the input is (i, j) * stride - pad; the innermost
+// loop runs over the columns of the map that keep it within.
 #define EACH_PRODUCT(node, x, batch, body)                                                         \
     for (int b = 0; b < (batch); b++)                                                              \
         for (int o = 0; o < (node)->c; o++)                                                        \
-            for (int i = 0; i < (node)->h; i++)                                                    \
-                for (int j = 0; j < (node)->w; j++)                                                \
-                    for (int c = 0; c < (x)->c; c++)                                               \
-                        for (int p = 0; p < (node)->k; p++)                                        \
-                            for (int q = 0; q < (node)->k; q++) {                                  \
-                                int r = i * (node)->stride - (node)->pad + p;                      \
-                                int s = j * (node)->stride - (node)->pad + q;                      \
-                                if (r < 0 || r >= (x)->h || s < 0 || s >= (x)->w)                  \
-                                    continue;                                                      \
-                                size_t at_y =                                                      \
-                                    ((size_t)(b * (node)->c + o) * (node)->h + i) * (node)->w + j; \
-                                size_t at_x =                                                      \
-                                    ((size_t)(b * (x)->c + c) * (x)->h + r) * (x)->w + s;          \
-                                size_t at_w =                                                      \
-                                    (((size_t)o * (x)->c + c) * (node)->k + p) * (node)->k + q;    \
+            for (int c = 0; c < (x)->c; c++)                                                       \
+                for (int p = 0; p < (node)->k; p++)                                                \
+                    for (int q = 0; q < (node)->k; q++) {                                          \
+                        size_t at_w = (((size_t)o * (x)->c + c) * (node)->k + p) * (node)->k + q;  \
+                        int step = (node)->stride, left = (node)->pad - q;                         \
+                        int from = left > 0 ? (left + step - 1) / step : 0;                        \
+                        int to = ((x)->w - 1 + left) / step + 1;                                   \
+                        to = to < (node)->w ? to : (node)->w;                                      \
+                        for (int i = 0; i < (node)->h; i++) {                                      \
+                            int r = i * step - (node)->pad + p;                                    \
+                            if (r < 0 || r >= (x)->h)                                              \
+                                continue;                                                          \
+                            size_t row_y =                                                         \
+                                ((size_t)(b * (node)->c + o) * (node)->h + i) * (node)->w;         \
+                            size_t row_x = ((size_t)(b * (x)->c + c) * (x)->h + r) * (x)->w;       \
+                            for (int j = from; j < to; j++) {                                      \
+                                size_t at_y = row_y + j, at_x = row_x + j * step - left;           \
                                 body;                                                              \
-                            }
+                            }                                                                      \
+                        }                                                                          \
+                    }
 
 static void bn_forward(ak_naive *n, const ak_node *node, double *y, const double *x,
-                       const double *params, const float *stats, bool train)
+                       const double *params, const float *stats)
 {
     size_t plane = (size_t)node->h * (size_t)node->w, all = plane * (size_t)n->batch;
     for (size_t c = 0; c < (size_t)node->c; c++) {
         double mean = 0, variance = 0;
-        if (train) {
+        if (node->stage >= n->batch_from) {
             for (size_t i = 0; i < all; i++)
                 mean += x[(i / plane * (size_t)node->c + c) * plane + i % plane];
             mean /= (double)all;
@@ -122,6 +128,8 @@ static void bn_backward(ak_naive *n, const ak_node *node, double *dx, double *dp
         }
         dparams[node->param + c] += dot;
         dparams[node->param + (size_t)node->c + c] += sum;
+        if (node->stage < n->batch_from)
+            sum = dot = 0;
         for (size_t i = 0; i < all; i++) {
             size_t at = (i / plane * (size_t)node->c + c) * plane + i % plane;
             double g = node->relu && y[at] <= 0 ? 0 : dy[at];
@@ -226,10 +234,11 @@ static void gate(ak_naive *n, const ak_node *node, double *y, double *dx, double
     }
 }
 
-void ak_naive_forward(ak_naive *n, double *features, double *batch_stats, const uint8_t *pixels,
-                      const double *params, const float *stats, bool train)
+void ak_naive_forward(ak_naive *n, double *features, double *used, const uint8_t *pixels,
+                      const double *params, const float *stats, int batch_from)
 {
     const ak_graph *g = n->graph;
+    n->batch_from = batch_from;
     for (int v = 0; v < g->n; v++) {
         const ak_node *node = &g->nodes[v], *x = node->a >= 0 ? &g->nodes[node->a] : NULL;
         double *y = n->y[v];
@@ -248,11 +257,11 @@ void ak_naive_forward(ak_naive *n, double *features, double *batch_stats, const 
             EACH_PRODUCT(node, x, n->batch, y[at_y] += in[at_x] * params[node->param + at_w])
             break;
         case AK_OP_BN:
-            bn_forward(n, node, y, in, params, stats, train);
-            if (batch_stats)
+            bn_forward(n, node, y, in, params, stats);
+            if (used)
                 for (size_t c = 0; c < (size_t)node->c; c++) {
-                    batch_stats[node->stat + c] = n->mean[node->stat + c];
-                    batch_stats[node->stat + (size_t)node->c + c] = n->variance[node->stat + c];
+                    used[node->stat + c] = n->mean[node->stat + c];
+                    used[node->stat + (size_t)node->c + c] = n->variance[node->stat + c];
                 }
             break;
         case AK_OP_GATE:

@@ -4,18 +4,21 @@
 
 #include "core/nn/graph.h"
 
+#define AK_NAIVE_RUNNING 5
+
 typedef struct ak_naive ak_naive;
 
 ak_naive *ak_naive_new(const ak_graph *graph, int batch); // NULL out of memory
 void ak_naive_free(ak_naive *naive);
 
-// features (batch, graph.features). train: batch statistics, kept in the object for backward and
-// written to batch_stats (graph.stats, mean and biased variance; may be NULL); else `stats`.
-void ak_naive_forward(ak_naive *naive, double *features, double *batch_stats, const uint8_t *pixels,
-                      const double *params, const float *stats, bool train);
+// features (batch, graph.features). The stages from `batch_from` on (0: the stem, AK_NAIVE_RUNNING:
+// none) use the batch's statistics, those before use `stats`. The statistics used are kept in the
+// object for backward and written to `used` (graph.stats, mean and biased variance; may be NULL).
+void ak_naive_forward(ak_naive *naive, double *features, double *used, const uint8_t *pixels,
+                      const double *params, const float *stats, int batch_from);
 
-// dparams (graph.params) is overwritten with the gradient that dfeatures gives, after forward with
-// train.
+// dparams (graph.params) is overwritten with the gradient that dfeatures gives, after a forward;
+// running statistics are constants.
 void ak_naive_backward(ak_naive *naive, double *dparams, const double *dfeatures,
                        const double *params);
 
