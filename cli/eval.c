@@ -221,7 +221,7 @@ int ak_cli_eval(int argc, char **argv)
 {
     request q = {.queries = 500, .seed = 1, .random_nets = 1};
     char **operands;
-    size_t given;
+    size_t given = 0;
     const ak_option table[] = {
         {AK_OPTION_TEXT, "model", "FILE", "the encoder (the shipped one)", &q.model, 0, 0},
         {AK_OPTION_LIST, "distractors", "PATH", "pictures to search among; again for more",

@@ -52,31 +52,40 @@ static ak_status copies(double *values, size_t *queries, const ak_eval_data *dat
     return status;
 }
 
-// Retrieval where each picture's two parts are a class, among all other parts and the distractors.
+// Retrieval where each picture's two parts are a class, among all other parts and all pictures that
+// no part was taken of.
 static ak_status parts(double *values, size_t *queries, const ak_eval_data *data,
                        const ak_eval_view *view, ak_error *err)
 {
     const ak_embed_set *set = &data->set;
-    size_t halves = 2 * set->source_count, others = set->pictures.n - data->own;
-    size_t n = halves + others, row = view->dims * sizeof(float);
+    size_t halves = 2 * set->source_count, n = halves, dims = view->dims;
     ak_retrieval m = {0};
     ak_status status = AK_OK;
     if (!halves)
         return ak_fail(err, AK_BAD_VALUE, "there is no picture to take parts of");
-    float *rows = ak_alloc(n, row);
-    int32_t *labels = ak_alloc(n, sizeof *labels);
+    float *rows = ak_alloc(halves + set->pictures.n, dims * sizeof *rows);
+    int32_t *labels = ak_alloc(halves + set->pictures.n, sizeof *labels);
     if (!rows || !labels) {
-        status = ak_fail(err, AK_OUT_OF_MEMORY, "no memory for %zu parts", n);
-    } else {
-        memcpy(rows, view->altered, halves * row);
-        memcpy(rows + halves * view->dims, view->pictures + data->own * view->dims, others * row);
-        for (size_t i = 0; i < n; i++)
-            labels[i] = (int32_t)(i < halves ? i / 2 : i);
-        status = ak_retrieval_measure(&m, rows, labels, n, halves, view->dims, err);
+        status = ak_fail(err, AK_OUT_OF_MEMORY, "no memory for %zu parts", halves);
+        goto done;
     }
+    memcpy(rows, view->altered, halves * dims * sizeof *rows);
+    for (size_t i = 0; i < halves; i++)
+        labels[i] = (int32_t)(i / 2);
+    for (size_t i = 0, source = 0; i < set->pictures.n; i++) {
+        if (source < set->source_count && set->sources[source] == i) { // they ascend
+            source++;
+            continue;
+        }
+        memcpy(rows + n * dims, view->pictures + i * dims, dims * sizeof *rows);
+        labels[n] = (int32_t)n;
+        n++;
+    }
+    status = ak_retrieval_measure(&m, rows, labels, n, halves, dims, err);
     values[0] = m.p1;
     values[1] = m.map;
     *queries = m.queries;
+done:
     free(labels);
     free(rows);
     return status;
@@ -118,7 +127,7 @@ const ak_eval_measure ak_eval_measures[] = {
                  {"micro_ap", "microAP"}},
      .measure = copies},
     {.name = "parts",
-     .about = "two crops of a picture that hardly overlap must find each other",
+     .about = "two crops of a picture that hardly overlap must find each other among all: R@1, mAP",
      .first = AK_ALTER_PART_A,
      .alterations = 2,
      .columns = {{"r1", "R@1"}, {"map", "mAP"}},

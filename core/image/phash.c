@@ -54,7 +54,7 @@ void ak_phash_dct(float out[64], const float grey[AK_PHASH_SIDE * AK_PHASH_SIDE]
 
 static float median(const float *values, int n)
 {
-    float sorted[KEPT * KEPT];
+    float sorted[KEPT * KEPT] = {0};
     for (int i = 0; i < n; i++) {
         int at = i;
         for (; at > 0 && sorted[at - 1] > values[i]; at--)
@@ -78,10 +78,10 @@ ak_status ak_phash(uint64_t *hash, const ak_image *image, ak_error *err)
     }
     ak_image_clear(&small);
     ak_phash_dct(dct, grey);
-    // To whole units (a step of one grey level over a quarter of the picture is about 100): so
-    // what is zero but for rounding is zero.
+    // To quarters, so that what is zero but for rounding is zero (one grey level over a quarter of
+    // the picture is about 100).
     for (int i = 0; i < KEPT * KEPT; i++)
-        dct[i] = rintf(dct[i]);
+        dct[i] = rintf(4 * dct[i]);
     float middle = median(dct, KEPT * KEPT);
     for (int i = 0; i < KEPT * KEPT; i++)
         if (dct[i] > middle)

@@ -7,8 +7,8 @@
 #include "core/image/image.h"
 
 // The grey picture (BT.601) of 32 x 32 by ak_image_resize, its DCT-II, of that the 8 x 8
-// coefficients of frequencies 1 to 8 both ways, row by row: bit i is set when the i-th is above the
-// median of them all. A picture of one colour has none set.
+// coefficients of frequencies 1 to 8 both ways, row by row, rounded to quarters: bit i is set when
+// the i-th is above the median of them all. A picture of one colour has none set.
 ak_status ak_phash(uint64_t *hash, const ak_image *image, ak_error *err);
 
 static inline int ak_phash_distance(uint64_t a, uint64_t b)
