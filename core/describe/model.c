@@ -29,7 +29,9 @@ static ak_status read_config(ak_model *m, const json_t *config, ak_error *err)
         double least, most, value;
     } f[] = {{"input", "side", 8, 1024, 0},
              {"descriptor", "dims", 1, 4096, 0},
-             {"descriptor", "colour", 0, 1000, 0}};
+             {"descriptor", "colour", 0, 1000, 0},
+             {"descriptor", "power", 0, 2, 0},
+             {"descriptor", "shrink", 0, 10, 0}};
     for (size_t i = 0; i < sizeof f / sizeof *f; i++) {
         ak_status status =
             number(&f[i].value, config, f[i].group, f[i].key, f[i].least, f[i].most, err);
@@ -39,6 +41,8 @@ static ak_status read_config(ak_model *m, const json_t *config, ak_error *err)
     m->side = (int)f[0].value;
     m->dims = (size_t)f[1].value;
     m->colour = (float)f[2].value;
+    m->power = (float)f[3].value;
+    m->shrink = (float)f[4].value;
     m->net = AK_RN10;
     m->head = AK_HEAD_PROJECTION;
     ak_status status = ak_fields_read(&m->net, ak_resnet_fields, json_object_get(config, "encoder"),

@@ -49,37 +49,36 @@ static ak_status gather(float *x, ak_features *features, const ak_model_parts *p
     return status;
 }
 
-ak_status ak_model_build(ak_buf *out, const ak_model_parts *p,
-                         const ak_image *(*pictures)(void *arg, size_t i), void *arg, size_t n,
-                         ak_error *err)
+// raw: numbers that are whitened; x (n, raw) of n pictures.
+static ak_status raw_of(float **x, size_t *raw, const ak_model_parts *p,
+                        const ak_image *(*pictures)(void *arg, size_t i), void *arg, size_t n,
+                        ak_error *err)
 {
     ak_features *features = NULL;
-    float *x = NULL, *mean = NULL, *matrix = NULL;
+    // f32, so that what is fitted does not depend on the processor.
+    ak_status status =
+        ak_features_new(&features, &p->net, p->side, p->params, p->stats, AK_DNN_F32, err);
+    if (status != AK_OK)
+        return status;
+    size_t cells;
+    *raw = ak_features_count(features) + (p->colour > 0 ? AK_COLOUR_BINS : 0);
+    *x = ak_mul(&cells, n, *raw) ? ak_alloc(cells, sizeof **x) : NULL;
+    status = *x ? gather(*x, features, p, *raw, pictures, arg, n, err)
+                : ak_fail(err, AK_OUT_OF_MEMORY, "no memory for the features of %zu pictures", n);
+    ak_features_free(features);
+    return status;
+}
+
+static ak_status put(ak_buf *out, const ak_model_parts *p, const float *mean, const float *matrix,
+                     size_t raw, ak_error *err)
+{
     char *config = NULL;
     ak_graph graph;
     ak_status status = ak_resnet_graph(&graph, &p->net, p->side, err);
-    if (status != AK_OK)
-        return status;
-    size_t raw = graph.features + (p->colour > 0 ? AK_COLOUR_BINS : 0);
-    // f32, so that what is fitted does not depend on the processor.
-    status = ak_features_new(&features, &p->net, p->side, p->params, p->stats, AK_DNN_F32, err);
-    if (status != AK_OK)
-        goto done;
-    size_t cells;
-    x = ak_mul(&cells, n, raw) ? ak_alloc(cells, sizeof *x) : NULL;
-    mean = ak_alloc(raw, sizeof *mean);
-    matrix = ak_alloc(p->dims * raw, sizeof *matrix);
-    if (!x || !mean || !matrix) {
-        status = ak_fail(err, AK_OUT_OF_MEMORY, "no memory for the features of %zu pictures", n);
-        goto done;
-    }
-    status = gather(x, features, p, raw, pictures, arg, n, err);
-    if (status == AK_OK)
-        status = ak_whitening_fit(mean, matrix, x, n, raw, p->dims, p->power, p->shrink, err);
     if (status == AK_OK)
         status = config_text(&config, p, err);
     if (status != AK_OK)
-        goto done;
+        return status;
     ak_checkpoint c = {.config = {(const uint8_t *)config, strlen(config)}};
     ak_checkpoint_add(&c, "encoder", p->params, graph.params, AK_TENSOR_F16);
     ak_checkpoint_add(&c, "encoder statistics", p->stats, graph.stats, AK_TENSOR_F32);
@@ -88,12 +87,55 @@ ak_status ak_model_build(ak_buf *out, const ak_model_parts *p,
     ak_checkpoint_add(&c, "whitening mean", mean, raw, AK_TENSOR_F32);
     ak_checkpoint_add(&c, "whitening", matrix, p->dims * raw, AK_TENSOR_F16);
     status = ak_checkpoint_write(out, &c, err);
-done:
     free(config);
+    return status;
+}
+
+ak_status ak_model_build(ak_buf *out, const ak_model_parts *p,
+                         const ak_image *(*pictures)(void *arg, size_t i), void *arg, size_t n,
+                         ak_error *err)
+{
+    size_t raw = 0;
+    float *x = NULL, *mean = NULL, *matrix = NULL;
+    ak_status status = raw_of(&x, &raw, p, pictures, arg, n, err);
+    if (status != AK_OK)
+        goto done;
+    mean = ak_alloc(raw, sizeof *mean);
+    matrix = ak_alloc(p->dims * raw, sizeof *matrix);
+    status = mean && matrix
+                 ? ak_whitening_fit(mean, matrix, x, n, raw, p->dims, p->power, p->shrink, err)
+                 : ak_fail(err, AK_OUT_OF_MEMORY, "no memory for a whitening");
+    if (status == AK_OK)
+        status = put(out, p, mean, matrix, raw, err);
+done:
     free(x);
     free(mean);
     free(matrix);
-    ak_features_free(features);
+    return status;
+}
+
+ak_status ak_model_rebuild(ak_buf *out, const ak_model *base, const ak_model_parts *p, double trust,
+                           const ak_image *(*pictures)(void *arg, size_t i), void *arg, size_t n,
+                           ak_error *err)
+{
+    size_t raw = base->raw;
+    float *x = NULL;
+    float *mean = ak_alloc(raw, sizeof *mean), *matrix = ak_alloc(base->dims * raw, sizeof *matrix);
+    ak_status status =
+        mean && matrix ? AK_OK : ak_fail(err, AK_OUT_OF_MEMORY, "no memory for a whitening");
+    if (status == AK_OK) {
+        memcpy(mean, base->mean, raw * sizeof *mean);
+        memcpy(matrix, base->matrix, base->dims * raw * sizeof *matrix);
+        status = n ? raw_of(&x, &raw, p, pictures, arg, n, err) : AK_OK;
+    }
+    if (status == AK_OK)
+        status =
+            ak_whitening_refit(mean, matrix, x, n, raw, p->dims, p->power, p->shrink, trust, err);
+    if (status == AK_OK)
+        status = put(out, p, mean, matrix, raw, err);
+    free(x);
+    free(mean);
+    free(matrix);
     return status;
 }
 
@@ -129,5 +171,10 @@ ak_model_parts ak_model_parts_of(const ak_model *m)
                             .head_stats = m->head_stats,
                             .side = m->side,
                             .dims = m->dims,
-                            .colour = m->colour};
+                            .power = m->power,
+                            .shrink = m->shrink,
+                            .colour = m->colour,
+                            .mean = m->mean,
+                            .matrix = m->matrix,
+                            .raw = m->raw};
 }

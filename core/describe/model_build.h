@@ -11,11 +11,13 @@ typedef struct {
     const float *params, *stats; // of the encoder
     ak_head head;
     const float *head_params, *head_stats;
-    int side;             // px that it serves at
-    size_t dims;          // of the descriptor
-    float power, shrink;  // of the whitening
-    float colour;         // weight of the colour part, 0: none
-    const char *training; // JSON object with what is known of the run; NULL: {}
+    int side;                   // px that it serves at
+    size_t dims;                // of the descriptor
+    float power, shrink;        // of the whitening
+    float colour;               // weight of the colour part, 0: none
+    const float *mean, *matrix; // of the whitening, (raw) and (dims, raw), features before colours,
+    size_t raw;                 // as ak_model_parts_of gives them; a build fits its own
+    const char *training;       // JSON object with what is known of the run; NULL: {}
 } ak_model_parts;
 
 // Appends a model file to out, in half precision. pictures(arg, i) gives the i-th of n pictures to
@@ -23,6 +25,13 @@ typedef struct {
 ak_status ak_model_build(ak_buf *out, const ak_model_parts *parts,
                          const ak_image *(*pictures)(void *arg, size_t i), void *arg, size_t n,
                          ak_error *err);
+
+// Appends a model with base's network, geometry and dimensions, but with the weights of parts
+// (ak_model_parts_of(base), then changed), its whitening refitted on n pictures and shrunk towards
+// base's (ak_whitening_refit). n = 0: base's whitening as it is.
+ak_status ak_model_rebuild(ak_buf *out, const ak_model *base, const ak_model_parts *parts,
+                           double trust, const ak_image *(*pictures)(void *arg, size_t i),
+                           void *arg, size_t n, ak_error *err);
 
 // The same network with random weights, its features not whitened: a baseline.
 ak_status ak_model_random(ak_model **out, const ak_model *like, uint64_t seed, ak_error *err);

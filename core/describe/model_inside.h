@@ -15,8 +15,9 @@ struct ak_model {
     ak_graph graph;
     ak_head head;
     int side;
-    float colour;     // weight of the colour part, 0: none
-    size_t dims, raw; // of a descriptor; of the vector that is whitened
+    float colour;        // weight of the colour part, 0: none
+    float power, shrink; // of the whitening, as it was fitted
+    size_t dims, raw;    // of a descriptor; of the vector that is whitened
     float *params, *stats, *head_params, *head_stats;
     float *mean, *matrix; // whitening: (raw), (dims, raw)
 };

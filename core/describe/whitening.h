@@ -15,6 +15,12 @@
 ak_status ak_whitening_fit(float *mean, float *matrix, const float *x, size_t n, size_t d,
                            size_t dims, float power, float shrink, ak_error *err);
 
+// The same from few pictures: mean and matrix hold a whitening made with this power, whose
+// covariance counts as much as that of `trust` pictures. As n falls to nothing, so does the change.
+// x (n, d).
+ak_status ak_whitening_refit(float *mean, float *matrix, const float *x, size_t n, size_t d,
+                             size_t dims, float power, float shrink, double trust, ak_error *err);
+
 // y (n, dims), unit length; x (n, d) is overwritten.
 void ak_whitening_apply(float *y, float *x, const float *mean, const float *matrix, size_t n,
                         size_t d, size_t dims);

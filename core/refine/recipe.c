@@ -12,6 +12,7 @@ const ak_refine_recipe ak_refine_recipe_default = {.train = {.weights = true,
                                                              .clip = 5.0f,
                                                              .average = 0.99f,
                                                              .frozen_stages = 2,
+                                                             .level = AK_TUNE_PROJECTION,
                                                              .tau = 0.2f,
                                                              .contrast = 1.0f,
                                                              .features = 1.0f,
@@ -20,6 +21,7 @@ const ak_refine_recipe ak_refine_recipe_default = {.train = {.weights = true,
                                                              .noisy = 0.1f,
                                                              .noisy_q = 0.5f,
                                                              .held_out = 0.1,
+                                                             .interpolate = true,
                                                              .whitening = true,
                                                              .whitening_trust = 4000,
                                                              .save_s = 20},
@@ -34,15 +36,12 @@ const ak_refine_recipe ak_refine_recipe_default = {.train = {.weights = true,
                                                             .resamples = 10000,
                                                             .pool = 10000}};
 
+static const char *const levels[] = {"projection", "descriptor", NULL};
 static const char *const primaries[] = {"parts", "meaning", "auto", NULL};
 
 #define TRAIN(type, member, low, high, help)                                                       \
     {                                                                                              \
 #member, AK_FIELD_##type, offsetof(ak_refine_recipe, train.member), low, high, help, NULL  \
-    }
-#define VIEW(member, low, high, help)                                                              \
-    {                                                                                              \
-#member, AK_FIELD_FLOAT, offsetof(ak_refine_recipe, views.member), low, high, help, NULL   \
     }
 #define GATE(type, member, low, high, help, names)                                                 \
     {                                                                                              \
@@ -52,6 +51,7 @@ static const char *const primaries[] = {"parts", "meaning", "auto", NULL};
 static const ak_field train_fields[] = {
     TRAIN(BOOL, weights, 0, 1, "train the network; false: refit the whitening alone"),
     TRAIN(INT, side, 16, 256, "px of the views"),
+    TRAIN(COUNT, steps, 0, 1e9, "at most; 0: as many as the budget holds"),
     TRAIN(COUNT, batch, 8, 1024, "pictures a step, two views each"),
     TRAIN(DOUBLE, replay, 0, 0.9, "share of a batch from earlier runs and other collections"),
     TRAIN(FLOAT, rate, 1e-7, 10, "of SGD at its highest"),
@@ -60,6 +60,8 @@ static const ak_field train_fields[] = {
     TRAIN(FLOAT, clip, 1e-3, 1e6, "longest gradient"),
     TRAIN(FLOAT, average, 0, 0.99999, "of the weights: share kept a step"),
     TRAIN(INT, frozen_stages, 0, 4, "stages that stay as they are, the stem with the first"),
+    {"level", AK_FIELD_CHOICE, offsetof(ak_refine_recipe, train.level), 0, 0, "what is contrasted",
+     levels},
     TRAIN(FLOAT, tau, 0.01, 2, "temperature of the contrast"),
     TRAIN(FLOAT, contrast, 0, 100, "weight of two-view NT-Xent"),
     TRAIN(FLOAT, features, 0, 100, "weight of staying near the incumbent's features"),
@@ -68,22 +70,11 @@ static const ak_field train_fields[] = {
     TRAIN(FLOAT, noisy, 0, 100, "weight of RINCE on pairs of one album or tag"),
     TRAIN(FLOAT, noisy_q, 0.01, 1, "q of RINCE: 1 trusts no pair more than another"),
     TRAIN(DOUBLE, held_out, 0.02, 0.5, "share of the pictures that chooses the factor"),
+    TRAIN(BOOL, interpolate, 0, 1, "choose the factor; false: the whole step"),
     TRAIN(BOOL, whitening, 0, 1, "refit the whitening"),
     TRAIN(DOUBLE, whitening_trust, 1, 1e7, "pictures at which a refitted covariance counts half"),
     TRAIN(DOUBLE, save_s, 0.1, 3600, "seconds between checkpoints"),
     {0}};
-
-static const ak_field view_fields[] = {VIEW(area_least, 0.01, 1, "least area of a crop"),
-                                       VIEW(area_most, 0.01, 1, "largest area of a crop"),
-                                       VIEW(aspect_most, 1, 4, "longer : shorter side of a crop"),
-                                       VIEW(mirror, 0, 1, "probability"),
-                                       VIEW(jitter, 0, 1, "probability"),
-                                       VIEW(grey, 0, 1, "probability"),
-                                       VIEW(brightness, 0, 1, "strength"),
-                                       VIEW(contrast, 0, 1, "strength"),
-                                       VIEW(saturation, 0, 1, "strength"),
-                                       VIEW(hue, 0, 0.5, "strength, in turns"),
-                                       {0}};
 
 static const ak_field gate_fields[] = {
     GATE(CHOICE, primary, 0, 0, "the measure that must gain", primaries),
@@ -100,7 +91,10 @@ static const ak_field gate_fields[] = {
 static const struct {
     const char *key;
     const ak_field *fields;
-} groups[] = {{"train", train_fields}, {"views", view_fields}, {"gate", gate_fields}};
+    size_t at; // what their places are counted from
+} groups[] = {{"train", train_fields, 0},
+              {"views", ak_view_fields, offsetof(ak_refine_recipe, views)},
+              {"gate", gate_fields, 0}};
 
 #define GROUPS (sizeof groups / sizeof *groups)
 
@@ -133,23 +127,23 @@ ak_status ak_refine_recipe_read(ak_refine_recipe *recipe, const json_t *object, 
                            "there is no \"recipe.%s\"; possible are train, views, gate", key);
         char where[32] = "recipe.";
         strcat(where, groups[i].key);
-        ak_status status = ak_fields_read(recipe, groups[i].fields, value, where, err);
+        ak_status status =
+            ak_fields_read((char *)recipe + groups[i].at, groups[i].fields, value, where, err);
         if (status != AK_OK)
             return status;
     }
-    if (recipe->views.area_least > recipe->views.area_most)
-        return ak_fail(err, AK_BAD_VALUE,
-                       "recipe.views.area_least is %g, above recipe.views.area_most, %g",
-                       (double)recipe->views.area_least, (double)recipe->views.area_most);
-    return AK_OK;
+    ak_view_plan plan = AK_VIEW_PLAN_DEFAULT;
+    plan.first = plan.second = recipe->views;
+    return ak_view_plan_check(&plan, err);
 }
 
 json_t *ak_refine_recipe_write(const ak_refine_recipe *recipe)
 {
     json_t *object = json_object();
     for (size_t i = 0; i < GROUPS && object; i++)
-        if (json_object_set_new(object, groups[i].key, ak_fields_write(recipe, groups[i].fields)) !=
-            0) {
+        if (json_object_set_new(
+                object, groups[i].key,
+                ak_fields_write((const char *)recipe + groups[i].at, groups[i].fields)) != 0) {
             json_decref(object);
             object = NULL;
         }

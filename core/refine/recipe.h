@@ -6,14 +6,19 @@
 #define AK_REFINE_RECIPE_H
 
 #include "core/base/fields.h"
-#include "core/views/views.h"
+#include "core/views/recipe.h"
 
 typedef enum { AK_PRIMARY_PARTS, AK_PRIMARY_MEANING, AK_PRIMARY_AUTO } ak_primary;
+
+// What the contrast and feedback see: the projection by the head, or what the whitening makes of
+// the features (the descriptor without its colour part), which is what is searched by.
+typedef enum { AK_TUNE_PROJECTION, AK_TUNE_DESCRIPTOR } ak_tune_level;
 
 typedef struct {
     struct {
         bool weights;         // train the network at all; false: the whitening is refitted alone
         int side;             // px of the views
+        uint64_t steps;       // at most; 0: as many as the budget holds
         uint64_t batch;       // pictures a step, two views each
         double replay;        // share of a batch from earlier runs and other collections
         float rate, momentum; // of SGD
@@ -21,12 +26,14 @@ typedef struct {
         float clip;           // longest gradient
         float average;        // of the weights: share kept a step
         int frozen_stages;    // of the network, counted from the stem
+        int level;            // ak_tune_level
         float tau;            // of the contrast
         float contrast;       // weight of two-view NT-Xent on the projection
         float features, relations; // weights of the distillation to the incumbent
         float feedback;            // weight of supervised contrast on feedback pairs
         float noisy, noisy_q;      // weight and q of RINCE on pairs from albums and tags
         double held_out;           // share of the pictures that is kept to choose the factor by
+        bool interpolate;          // choose the factor; false: the whole step
         bool whitening;            // refit it
         double whitening_trust;    // pictures at which the refitted covariance counts half
         double save_s;             // between checkpoints

@@ -109,8 +109,8 @@ done:
 // ---------------------------------------------------------------------------------------
 
 // The lines of a table whose last one is right about them: rows, an array of n objects.
-static ak_status read_table(json_t ***rows, size_t *n, const char *folder, const char *name,
-                            size_t most, ak_error *err)
+static ak_status read_table(json_t ***rows, size_t *n, ak_sha256 *of, const char *folder,
+                            const char *name, size_t most, ak_error *err)
 {
     ak_buf bytes = {0};
     json_t *end = NULL, **all = NULL;
@@ -130,7 +130,8 @@ static ak_status read_table(json_t ***rows, size_t *n, const char *folder, const
     end = json_loadb(last, (size_t)(text + bytes.n - last), 0, NULL);
     const char *sum = json_string_value(json_object_get(end, "rows_sha256"));
     json_int_t stated = json_integer_value(json_object_get(end, "rows"));
-    ak_sha256 is = ak_sha256_of((ak_bytes){bytes.at, (size_t)(last - text)}), said;
+    ak_sha256 said, is = ak_sha256_of((ak_bytes){bytes.at, (size_t)(last - text)});
+    *of = is;
     if (!sum || !ak_sha256_parse(&said, sum, strlen(sum)) || memcmp(&is, &said, sizeof is) != 0 ||
         stated < 0 || (size_t)stated > most) {
         status = ak_fail(err, AK_CORRUPT, "its sum does not match: it is cut short or damaged");
@@ -225,6 +226,21 @@ static int by_sum(const void *a, const void *b, void *arg)
                   &r->pictures[*(const uint32_t *)b].sha256, sizeof(ak_sha256));
 }
 
+static ino_t inode_of(const char *folder, const char *name)
+{
+    struct stat st = {0};
+    char *path = ak_rundir_path(folder, name);
+    if (path && stat(path, &st) != 0)
+        st.st_ino = 0;
+    free(path);
+    return st.st_ino;
+}
+
+bool ak_rundir_changed(const ak_rundir *r)
+{
+    return inode_of(r->folder, TABLE_FILE) != r->inside->inode;
+}
+
 static ak_status read_pictures(ak_rundir *r, ak_error *err)
 {
     struct ak_rundir_inside *in = r->inside;
@@ -238,8 +254,9 @@ static ak_status read_pictures(ak_rundir *r, ak_error *err)
             ? AK_OK
             : ak_fail_errno(err, errno, "cannot read %s/%s", r->folder, PICTURES_FILE);
     free(path);
+    in->inode = inode_of(r->folder, TABLE_FILE); // before it is read: a change meanwhile is noticed
     if (status == AK_OK)
-        status = read_table(&rows, &n, r->folder, TABLE_FILE, AK_RUN_PICTURES_MAX, err);
+        status = read_table(&rows, &n, &r->table, r->folder, TABLE_FILE, AK_RUN_PICTURES_MAX, err);
     if (status != AK_OK)
         return status;
     r->pictures = ak_alloc(n + 1, sizeof *r->pictures);
@@ -270,7 +287,8 @@ static ak_status read_pairs(ak_rundir *r, ak_error *err)
 {
     json_t **rows;
     size_t n;
-    ak_status status = read_table(&rows, &n, r->folder, PAIRS_FILE, AK_RUN_PAIRS_MAX, err);
+    ak_sha256 sum;
+    ak_status status = read_table(&rows, &n, &sum, r->folder, PAIRS_FILE, AK_RUN_PAIRS_MAX, err);
     if (status != AK_OK)
         return status;
     r->pairs = ak_alloc(n + 1, sizeof *r->pairs);

@@ -5,7 +5,7 @@
 //   pictures          the proxies (JPEG), one behind the other
 //   pictures.jsonl    a line a picture: its place, its checksum, what is known of it
 //   pairs.jsonl       a line a feedback pair
-//   plan.json         by the worker: clusters of near-duplicates, and the roles that they leave
+//   plan              by the worker: clusters of near-duplicates, and the roles that they leave
 //   checkpoint.state  by the worker: where it goes on after a stop, a crash or a reboot
 //   candidate.model   by the worker: what it proposes
 //   trained.json      by the worker: the pictures that the candidate was trained on
@@ -25,7 +25,7 @@
 #include "core/refine/recipe.h"
 #include "core/refine/yardstick.h"
 
-#define AK_RUN_PICTURES_MAX    60000             // in a folder, yardsticks among them
+#define AK_RUN_PICTURES_MAX    40000             // in a folder, yardsticks among them
 #define AK_RUN_BYTES_MAX       ((size_t)2 << 30) // of their proxies
 #define AK_RUN_PROXY_MAX       ((size_t)4 << 20) // of one
 #define AK_RUN_PAIRS_MAX       100000            // of feedback
@@ -116,6 +116,7 @@ typedef struct {
     size_t pictures_n;
     ak_run_pair *pairs; // (pairs_n)
     size_t pairs_n;
+    ak_sha256 table; // of the rows of pictures.jsonl: other pictures, another sum
     struct ak_rundir_inside *inside;
 } ak_rundir;
 
@@ -123,6 +124,9 @@ typedef struct {
 // that is damaged; AK_BAD_VALUE for one of another version.
 ak_status ak_rundir_open(ak_rundir **out, const char *folder, ak_error *err);
 void ak_rundir_close(ak_rundir *rundir);
+
+// Whether pictures were removed since it was opened.
+bool ak_rundir_changed(const ak_rundir *rundir);
 
 // The proxy of picture i, appended to out. AK_NOT_FOUND when it was removed since.
 ak_status ak_rundir_proxy(ak_buf *out, const ak_rundir *rundir, size_t i, ak_error *err);
@@ -132,7 +136,7 @@ ptrdiff_t ak_rundir_find(const ak_rundir *rundir, const ak_sha256 *sum);
 
 // One of the files that are read and replaced whole.
 #define AK_RUN_INCUMBENT  "incumbent.model"
-#define AK_RUN_PLAN       "plan.json"
+#define AK_RUN_PLAN       "plan"
 #define AK_RUN_CHECKPOINT "checkpoint.state"
 #define AK_RUN_CANDIDATE  "candidate.model"
 #define AK_RUN_TRAINED    "trained.json"

@@ -4,6 +4,8 @@
 
 #include "core/refine/rundir.h"
 
+#include <sys/types.h>
+
 #define RUN_FILE      "run.json"
 #define PICTURES_FILE "pictures"
 #define TABLE_FILE    "pictures.jsonl"
@@ -21,6 +23,7 @@ typedef struct {
 
 struct ak_rundir_inside {
     int fd;             // of the proxies
+    ino_t inode;        // of the table
     place *places;      // (pictures_n)
     json_t **texts;     // (pictures_n) what the texts of a row are borrowed from; NULL: it has none
     const char ***tags; // (pictures_n) likewise

@@ -337,6 +337,17 @@ static ak_status overwrite(const char *folder, const ak_rundir *r, const bool *g
     return status;
 }
 
+// The plan holds descriptors of what is removed.
+static ak_status drop_plan(const char *folder, ak_error *err)
+{
+    char *path = ak_rundir_path(folder, AK_RUN_PLAN);
+    ak_status status = path ? AK_OK : ak_fail(err, AK_OUT_OF_MEMORY, "no memory for a path");
+    if (path && unlink(path) != 0 && errno != ENOENT)
+        status = ak_fail_errno(err, errno, "cannot remove %s", path);
+    free(path);
+    return status;
+}
+
 // The proxies go first: what is cut short between the two has rows without pictures, and is
 // finished by doing it again.
 ak_status ak_rundir_remove(const char *folder, const ak_sha256 *sums, size_t n, ak_error *err)
@@ -374,6 +385,8 @@ ak_status ak_rundir_remove(const char *folder, const ak_sha256 *sums, size_t n, 
         status = ak_rundir_put_pair(&pairs, &r->pairs[i], err);
         pairs_n++;
     }
+    if (status == AK_OK)
+        status = drop_plan(folder, err);
     if (status == AK_OK)
         status = ak_rundir_put_table(folder, PAIRS_FILE, &pairs, pairs_n, err);
     if (status == AK_OK)
