@@ -98,9 +98,8 @@ static int fill(const char *folder, uint32_t n)
                 .sha256 = ak_sha256_of(bytes),
                 .original = bytes,
                 .proxy = bytes,
-                .model = id,
-                .vector = it->vector,
-                .dims = dims,
+                .vectors = {{id, it->vector, dims}},
+                .vector_count = 1,
                 .done = one_less,
                 .arg = &waiting};
             bench_ok(ak_store_submit(store, &it->write, &err), &err);

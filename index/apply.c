@@ -95,21 +95,13 @@ typedef struct {
     float *vector; // of the serving model, to be handed to the group
 } picture_content;
 
-static ak_status missing(ak_error *err)
+static ak_status missing(ak_write *write, const ak_collection_row *row, ak_error *err)
 {
+    write->stale = true;
     return ak_fail(err, AK_CONFLICT,
-                   "the picture or its vector is not stored any more: send proxy and vector");
-}
-
-static ak_status check_vector(const ak_write *write, const ak_collection_row *row, ak_error *err)
-{
-    if (!write->vector)
-        return AK_OK;
-    if (!write->model || strcmp(write->model, row->model) != 0)
-        return ak_fail(err, AK_CONFLICT,
-                       "the vector is of model %.64s; %.64s serves the collection",
-                       write->model ? write->model : "(none)", row->model);
-    return ak_valid_vector(write->vector, write->dims, row->dims, err);
+                   "the picture or its vector of model %s, which serves the collection, is not "
+                   "stored: send proxy and vector",
+                   row->model);
 }
 
 // A picture that came without its original before, or for a collection that keeps none.
@@ -134,12 +126,12 @@ static ak_status see_again(ak_group *group, const ak_write *write, const ak_coll
     return status == AK_OK && found ? keep_original(group, write, row, &picture, err) : status;
 }
 
-static ak_status new_picture(picture_content *out, ak_group *group, const ak_write *write,
-                             bool original, ak_error *err)
+static ak_status new_picture(picture_content *out, ak_group *group, ak_write *write,
+                             const ak_collection_row *row, bool original, ak_error *err)
 {
     ak_sql *db = group->store->catalog;
-    if (!write->vector || !write->proxy.n)
-        return missing(err);
+    if (!write->vector_count || !write->proxy.n)
+        return missing(write, row, err);
     ak_status status = ak_catalog_picture_insert(&out->key, db, &write->sha256, &write->info,
                                                  write->original.n, original, err);
     ak_arrival arrival = {&write->sha256, write->proxy, {0}};
@@ -148,9 +140,31 @@ static ak_status new_picture(picture_content *out, ak_group *group, const ak_wri
     return status == AK_OK ? ak_group_arrive(group, &arrival, err) : status;
 }
 
+// Keeps a vector that came, unless the picture has one of the model, or the collection has no use
+// for it any more.
+static ak_status keep_vector(ak_group *group, const ak_write *write, const ak_vector *vector,
+                             const ak_collection_row *row, int64_t picture, ak_error *err)
+{
+    ak_sql *db = group->store->catalog;
+    ak_model_row model;
+    bool stored = false;
+    ak_status status = ak_catalog_model_of(&model, db, row->key, vector->model, err);
+    if (status != AK_OK || !model.key)
+        return status;
+    status = ak_valid_vector(vector->at, vector->dims, model.dims, err);
+    if (status == AK_OK)
+        status = ak_catalog_vector(NULL, &stored, db, model.key, picture, model.dims, err);
+    if (status != AK_OK || stored)
+        return status;
+    status = ak_catalog_vector_insert(db, model.key, picture, vector->at, model.dims, err);
+    return status == AK_OK ? ak_apply_late_vector(group, model.key, picture, &write->sha256,
+                                                  vector->at, model.dims, err)
+                           : status;
+}
+
 // The stored picture, made when it is new, with the vector of the serving model: the stored one
 // when there is one, so that a picture has one vector whoever sent it.
-static ak_status find_content(picture_content *out, ak_group *group, const ak_write *write,
+static ak_status find_content(picture_content *out, ak_group *group, ak_write *write,
                               const ak_collection_row *row, ak_error *err)
 {
     ak_sql *db = group->store->catalog;
@@ -158,35 +172,37 @@ static ak_status find_content(picture_content *out, ak_group *group, const ak_wr
     bool found = false, has_vector = false;
     *out = (picture_content){0};
     bool original = row->keep_original && write->original.n;
-    size_t bytes = (size_t)row->dims * sizeof(float);
-    ak_status status = check_vector(write, row, err);
-    if (status == AK_OK)
-        status = ak_catalog_picture(&picture, &found, db, &write->sha256, err);
-    if (status != AK_OK)
-        return status;
-    if (!(out->vector = ak_alloc(1, bytes)))
-        return ak_fail(err, AK_OUT_OF_MEMORY, "no memory for a vector");
-    if (found) {
+    ak_status status = ak_catalog_picture(&picture, &found, db, &write->sha256, err);
+    if (status == AK_OK && found) {
         out->key = picture.key;
         status = keep_original(group, write, row, &picture, err);
-        if (status == AK_OK)
-            status = ak_catalog_vector(out->vector, &has_vector, db, row->model_key, picture.key,
-                                       row->dims, err);
-    } else {
-        status = new_picture(out, group, write, original, err);
+    } else if (status == AK_OK) {
+        status = new_picture(out, group, write, row, original, err);
     }
-    if (status == AK_OK && !has_vector && !write->vector)
-        status = missing(err);
-    if (status == AK_OK && !has_vector) {
-        memcpy(out->vector, write->vector, bytes);
-        status =
-            ak_catalog_vector_insert(db, row->model_key, out->key, out->vector, row->dims, err);
-    }
+    for (size_t i = 0; status == AK_OK && i < write->vector_count; i++)
+        status = keep_vector(group, write, &write->vectors[i], row, out->key, err);
+    if (status != AK_OK)
+        return status;
+    if (!(out->vector = ak_alloc((size_t)row->dims, sizeof *out->vector)))
+        return ak_fail(err, AK_OUT_OF_MEMORY, "no memory for a vector");
+    status =
+        ak_catalog_vector(out->vector, &has_vector, db, row->model_key, out->key, row->dims, err);
+    if (status == AK_OK && !has_vector)
+        status = missing(write, row, err);
     if (status != AK_OK) {
         free(out->vector);
         out->vector = NULL;
     }
     return status;
+}
+
+// Models that the collection needs beside the serving one may lack a vector of the picture.
+static ak_status list_missing(ak_group *group, ak_write *write, const ak_collection_row *row,
+                              int64_t picture, ak_error *err)
+{
+    if (!row->retained && !row->coming)
+        return AK_OK;
+    return ak_catalog_missing_list(&write->lagging, group->store->catalog, row->key, picture, err);
 }
 
 // Takes the content's vector over.
@@ -201,13 +217,46 @@ static ak_status show_vector(ak_group *group, const ak_collection_row *row, int6
     return ak_group_vector(group, &change, err);
 }
 
+// Generations that served, and that requests still hold, lose the row as well.
 static ak_status hide_vector(ak_group *group, const ak_collection_row *row, int64_t image,
                              ak_error *err)
 {
-    return ak_group_vector(
-        group,
-        &(ak_vector_change){ak_group_generation(group, row->generation), {.image = image}, NULL},
-        err);
+    ak_vector_change change = {ak_group_generation(group, row->generation), {.image = image}, NULL};
+    ak_status status = ak_group_vector(group, &change, err);
+    for (size_t i = 0; status == AK_OK; i++) {
+        change.generation = ak_generations_past(&group->store->generations, row->key, i);
+        if (!change.generation)
+            break;
+        status = ak_group_vector(group, &change, err);
+    }
+    return status;
+}
+
+ak_status ak_apply_late_vector(ak_group *group, int64_t model, int64_t picture,
+                               const ak_sha256 *sum, const float *vector, int dims, ak_error *err)
+{
+    ak_rows *rows = NULL;
+    bool more = false;
+    ak_status status = ak_sql_query(
+        &rows, group->store->catalog, err,
+        "SELECT i.key, g.key FROM images i JOIN collections c ON c.key = i.collection JOIN "
+        "generations g ON g.key = c.serving_generation WHERE i.picture = ? AND g.model = ? AND "
+        "c.name IS NOT NULL",
+        ak_int(picture), ak_int(model));
+    while (status == AK_OK && (status = ak_sql_next(rows, &more, err)) == AK_OK && more) {
+        ak_vector_change change = {ak_group_generation(group, ak_sql_int(rows, 1)),
+                                   {.image = ak_sql_int(rows, 0), .picture = picture},
+                                   ak_alloc((size_t)dims, sizeof *vector)};
+        if (!change.vector) {
+            status = ak_fail(err, AK_OUT_OF_MEMORY, "no memory for a vector");
+            break;
+        }
+        memcpy(change.vector, vector, (size_t)dims * sizeof *vector);
+        memcpy(&change.row.sha_head, sum, sizeof change.row.sha_head);
+        status = ak_group_vector(group, &change, err);
+    }
+    ak_sql_end(rows);
+    return status;
 }
 
 // --- images ------------------------------------------------------------------------------------
@@ -222,6 +271,8 @@ static ak_status create_image(int64_t *key, ak_group *group, ak_write *write,
                                          &write->fields, err);
     if (status == AK_OK)
         status = show_vector(group, row, *key, &write->sha256, &content, err);
+    if (status == AK_OK)
+        status = list_missing(group, write, row, content.key, err);
     free(content.vector);
     write->created = status == AK_OK;
     return status;
@@ -285,6 +336,8 @@ static ak_status replace_image(ak_group *group, ak_write *write, const ak_collec
         status = hide_vector(group, row, image->key, err);
     if (status == AK_OK)
         status = show_vector(group, row, image->key, &write->sha256, &content, err);
+    if (status == AK_OK)
+        status = list_missing(group, write, row, content.key, err);
     free(content.vector);
     group->deleted = true;
     return status;
@@ -359,11 +412,15 @@ static ak_status delete_image(ak_group *group, ak_write *write, ak_error *err)
 
 ak_status ak_apply(ak_group *group, ak_write *write, ak_error *err)
 {
-    ak_status status = AK_OK;
-    if (write->kind == AK_WRITE_MODEL)
-        return ak_catalog_model_add(group->store->catalog, write->model, write->dims,
-                                    write->original.n, err);
-    status = ak_valid_collection(write->collection, err);
+    if ((int)write->kind == AK_WRITE_MODEL_ADD)
+        group->deleted = true; // an older one may have to go
+    if ((int)write->kind == AK_WRITE_MODEL_ADD)
+        return ak_models_apply_add(group->store, write, err);
+    if ((int)write->kind == AK_WRITE_MODEL_SET)
+        return ak_models_apply_set(group->store, write, err);
+    if ((int)write->kind >= AK_WRITE_CHANGE_BEGIN)
+        return ak_change_apply(group, write, err);
+    ak_status status = ak_valid_collection(write->collection, err);
     if (status == AK_OK)
         status = ak_valid_fields(&write->fields, err);
     if (status != AK_OK)

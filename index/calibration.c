@@ -1,9 +1,8 @@
 // Calibration: made by the fold thread or by the first search that wants it.
 #include "index/calibration.h"
 
-#include "core/base/mem.h"
-
 #include <stdlib.h>
+#include <string.h>
 
 static int ascending(const void *a, const void *b)
 {
@@ -25,6 +24,37 @@ ak_status ak_calibration_make(ak_calibration **out, ak_vectors *vectors, ak_erro
     }
     qsort(made->scores, made->n, sizeof *made->scores, ascending);
     atomic_init(&made->references, 1);
+    *out = made;
+    return AK_OK;
+}
+
+typedef struct {
+    uint64_t rows, n; // then n floats
+} shape;
+
+ak_status ak_calibration_write(ak_buf *out, const ak_calibration *calibration, ak_error *err)
+{
+    shape head = {calibration->rows, calibration->n};
+    bool fine = ak_buf_append(out, &head, sizeof head) &&
+                ak_buf_append(out, calibration->scores, calibration->n * sizeof(float));
+    return fine ? AK_OK : ak_fail(err, AK_OUT_OF_MEMORY, "no memory for a calibration");
+}
+
+ak_status ak_calibration_read(ak_calibration **out, ak_bytes bytes, ak_error *err)
+{
+    shape head = {0};
+    *out = NULL;
+    if (bytes.n >= sizeof head)
+        memcpy(&head, bytes.at, sizeof head);
+    if (!head.n || head.n > AK_CALIBRATION_PAIRS || bytes.n != sizeof head + head.n * sizeof(float))
+        return AK_OK;
+    ak_calibration *made = ak_alloc(1, sizeof *made + head.n * sizeof(float));
+    if (!made)
+        return ak_fail(err, AK_OUT_OF_MEMORY, "no memory for a calibration");
+    atomic_init(&made->references, 1);
+    made->rows = head.rows;
+    made->n = head.n;
+    memcpy(made->scores, bytes.at + sizeof head, made->n * sizeof(float));
     *out = made;
     return AK_OK;
 }

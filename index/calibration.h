@@ -5,6 +5,7 @@
 #ifndef AK_INDEX_CALIBRATION_H
 #define AK_INDEX_CALIBRATION_H
 
+#include "core/base/mem.h"
 #include "index/vectors.h"
 
 #include <stdatomic.h>
@@ -20,6 +21,9 @@ typedef struct {
 } ak_calibration;
 
 ak_status ak_calibration_make(ak_calibration **out, ak_vectors *vectors, ak_error *err);
+// As bytes, appended; and made of such bytes: *out NULL when they are none.
+ak_status ak_calibration_write(ak_buf *out, const ak_calibration *calibration, ak_error *err);
+ak_status ak_calibration_read(ak_calibration **out, ak_bytes bytes, ak_error *err);
 void ak_calibration_release(ak_calibration *calibration); // NULL is fine
 
 double ak_calibration_match(const ak_calibration *calibration, float score); // in 0 .. 1

@@ -10,7 +10,8 @@
 
 typedef struct {
     int64_t key, generation, model_key, sequence, version, pictures;
-    char model[AK_NAME_MAX + 1];
+    int64_t retained, coming;    // generations; 0: none
+    char model[AK_NAME_MAX + 1]; // of the serving generation, as model_key and dims
     int dims;
     bool keep_original;
 } ak_collection_row;
@@ -36,10 +37,29 @@ ak_status ak_catalog_sequence_set(ak_sql *db, int64_t collection, uint64_t seque
 
 // --- models (catalog_model.c) ------------------------------------------------------------------
 
-ak_status ak_catalog_model_add(ak_sql *db, const char *id, int dims, size_t bytes, ak_error *err);
+typedef struct {
+    int64_t key;
+    int dims;
+} ak_model_row;
+
+ak_status ak_catalog_model(ak_model_row *out, ak_sql *db, const char *id,
+                           ak_error *err); // AK_UNKNOWN_MODEL
+ak_status ak_catalog_model_add(ak_sql *db, const ak_model_facts *facts, size_t bytes,
+                               ak_error *err);
+ak_status ak_catalog_model_set(ak_sql *db, int64_t key, ak_model_state state, const char *measures,
+                               ak_error *err);
+// Newest first; id NULL: all. The caller clears and frees *out, also after an error.
+ak_status ak_catalog_models(ak_model_record **out, size_t *n, ak_sql *db, const char *id,
+                            ak_error *err);
 ak_status ak_catalog_base_model(char id[AK_NAME_MAX + 1], ak_sql *db, ak_error *err);
+// A model beyond the `spare` newest of those that nothing needs and that have no vectors any more.
+ak_status ak_catalog_model_spare(char id[AK_NAME_MAX + 1], bool *found, ak_sql *db, size_t spare,
+                                 ak_error *err);
+ak_status ak_catalog_model_drop(ak_sql *db, const char *id, ak_error *err);
 // The store's own id, made at the first start.
 ak_status ak_catalog_store_id(char id[32], ak_sql *db, ak_error *err);
+
+// --- generations (catalog_generation.c) --------------------------------------------------------
 
 typedef struct {
     int64_t key, collection, model_key, sequence;
@@ -47,8 +67,35 @@ typedef struct {
     int dims;
 } ak_generation_row;
 
-// The serving generations of all collections that have a name.
-ak_status ak_catalog_generations(ak_generation_row **out, size_t *n, ak_sql *db, ak_error *err);
+typedef enum { AK_ROLE_SERVING, AK_ROLE_RETAINED, AK_ROLE_COMING } ak_role;
+
+// The generations that collections with a name have in the role; model 0: whatever the model.
+ak_status ak_catalog_generations(ak_generation_row **out, size_t *n, ak_sql *db, ak_role role,
+                                 int64_t model, ak_error *err);
+ak_status ak_catalog_generation_new(int64_t *key, ak_sql *db, int64_t collection, int64_t model,
+                                    ak_error *err);
+ak_status ak_catalog_role_set(ak_sql *db, int64_t collection, ak_role role, int64_t generation,
+                              ak_error *err); // 0: none
+ak_status ak_catalog_calibration_set(ak_sql *db, int64_t generation, ak_bytes calibration,
+                                     ak_error *err);
+ak_status ak_catalog_calibration(ak_buf *out, ak_sql *db, int64_t generation, ak_error *err);
+
+// The model that the collection is changing to; key 0: none.
+ak_status ak_catalog_model_coming(ak_model_row *out, ak_sql *db, int64_t collection, ak_error *err);
+// One of the collection's models (whatever the role) by its id; key 0: it is none of them.
+ak_status ak_catalog_model_of(ak_model_row *out, ak_sql *db, int64_t collection, const char *id,
+                              ak_error *err);
+// Lists as missing what pictures of the collection lack of its retained and coming models: of one
+// picture, or of all (0). *listed: whether something was.
+ak_status ak_catalog_missing_list(bool *listed, ak_sql *db, int64_t collection, int64_t picture,
+                                  ak_error *err);
+ak_status ak_catalog_missing(ak_sha256 *sums, size_t *n, int64_t *after, ak_sql *db, int64_t model,
+                             size_t limit, ak_error *err);
+// Of the needs for the model in a collection (0: in all), how many are not met.
+ak_status ak_catalog_missing_count(int64_t *n, ak_sql *db, int64_t model, int64_t collection,
+                                   ak_error *err);
+// A model that lacks vectors and that no collection is changing to.
+ak_status ak_catalog_lagging(char id[AK_NAME_MAX + 1], bool *found, ak_sql *db, ak_error *err);
 
 // --- images, read (catalog_image.c) ------------------------------------------------------------
 
@@ -105,10 +152,16 @@ ak_status ak_catalog_vector(float *out, bool *found, ak_sql *db, int64_t model, 
 // Up to `limit` images of dropped collections; *more: call again.
 ak_status ak_catalog_purge(bool *more, ak_sql *db, size_t limit, ak_error *err);
 
-// Sums of pictures without an image, up to limit. The caller frees *sums.
+// Puts up to `limit` pictures of generations that have no role any more into `unused`, and removes
+// generations that are done. `held` says which ones requests still look at: they wait.
+ak_status ak_catalog_sweep(bool *more, ak_sql *db, size_t limit,
+                           bool (*held)(void *arg, int64_t generation), void *arg, ak_error *err);
+
+// Sums of pictures that may have lost a need, up to limit. The caller frees *sums.
 ak_status ak_catalog_unused(ak_sha256 **sums, size_t *n, ak_sql *db, size_t limit, ak_error *err);
-// Drops the picture unless it is shown again; its sum is listed as dropped.
-ak_status ak_catalog_picture_drop(ak_sql *db, const ak_sha256 *sum, ak_error *err);
+// Drops the picture, whose sum is then listed as dropped; while it is shown, only those of its
+// vectors that nothing needs.
+ak_status ak_catalog_picture_trim(ak_sql *db, const ak_sha256 *sum, ak_error *err);
 ak_status ak_catalog_dropped(ak_sha256 **sums, size_t *n, ak_sql *db, size_t limit, ak_error *err);
 ak_status ak_catalog_dropped_done(ak_sql *db, const ak_sha256 *sum, ak_error *err);
 

@@ -18,8 +18,9 @@ ak_status ak_catalog_collection(ak_collection_row *out, ak_sql *db, const char *
     ak_status status = ak_sql_query(
         &rows, db, err,
         "SELECT c.key, c.serving_generation, m.key, c.sequence, c.version, c.pictures, m.id, "
-        "m.dims, c.keep_original FROM collections c JOIN generations g ON g.key = "
-        "c.serving_generation JOIN models m ON m.key = g.model WHERE c.name = ?",
+        "m.dims, c.keep_original, c.retained_generation, c.coming_generation FROM collections c "
+        "JOIN generations g ON g.key = c.serving_generation JOIN models m ON m.key = g.model "
+        "WHERE c.name = ?",
         ak_text(name));
     if (status == AK_OK)
         status = ak_sql_next(rows, &found, err);
@@ -35,6 +36,8 @@ ak_status ak_catalog_collection(ak_collection_row *out, ak_sql *db, const char *
             .pictures = ak_sql_int(rows, 5),
             .dims = (int)ak_sql_int(rows, 7),
             .keep_original = ak_sql_int(rows, 8) != 0,
+            .retained = ak_sql_int(rows, 9),
+            .coming = ak_sql_int(rows, 10),
         };
         snprintf(out->model, sizeof out->model, "%s", ak_sql_text(rows, 6));
     }
@@ -63,14 +66,20 @@ ak_status ak_catalog_sequence(int64_t *sequence, int64_t *pictures, ak_sql *db, 
     return status;
 }
 
+#define MODEL_OF(generation)                                                                       \
+    "(SELECT m.id FROM generations g JOIN models m ON m.key = g.model WHERE g.key = c." generation \
+    ")"
 #define COLLECTIONS                                                                                \
-    "SELECT c.name, m.id, c.description, c.keep_original, c.images, c.pictures, c.bytes, "         \
-    "c.created_at, c.updated_at, c.version FROM collections c JOIN generations g ON g.key = "      \
-    "c.serving_generation JOIN models m ON m.key = g.model WHERE "
+    "SELECT c.name, " MODEL_OF(                                                                    \
+        "serving_generation") ", c.description, c.keep_original, "                                 \
+                              "c.images, c.pictures, c.bytes, c.created_at, c.updated_at, "        \
+                              "c.version, " MODEL_OF("retained_generation") ", " MODEL_OF(         \
+                                  "coming_generation") " FROM collections c WHERE "
 
 static ak_status read_row(ak_collection *out, ak_rows *rows, ak_error *err)
 {
     const char *description = ak_sql_text(rows, 2);
+    const char *retained = ak_sql_text(rows, 10), *coming = ak_sql_text(rows, 11);
     *out = (ak_collection){
         .description = ak_strndup(description, strlen(description)),
         .keep_original = ak_sql_int(rows, 3) != 0,
@@ -84,6 +93,8 @@ static ak_status read_row(ak_collection *out, ak_rows *rows, ak_error *err)
     };
     snprintf(out->name, sizeof out->name, "%s", ak_sql_text(rows, 0));
     snprintf(out->model, sizeof out->model, "%s", ak_sql_text(rows, 1));
+    snprintf(out->retained, sizeof out->retained, "%s", retained ? retained : "");
+    snprintf(out->coming, sizeof out->coming, "%s", coming ? coming : "");
     return out->description ? AK_OK : ak_fail(err, AK_OUT_OF_MEMORY, "no memory for a collection");
 }
 
@@ -144,15 +155,12 @@ ak_status ak_catalog_collection_create(ak_sql *db, const char *name, const char 
                             "created_at, updated_at) VALUES (?, ?, ?, ?, ?)",
                             ak_text(name), ak_text(description ? description : ""),
                             ak_int(keep_original), ak_int(now), ak_int(now));
-    int64_t key = ak_sql_last_key(db);
+    int64_t key = ak_sql_last_key(db), generation = 0;
     if (status == AK_OK)
-        status = ak_sql_run(db, err,
-                            "INSERT INTO generations (collection, model, created_at) VALUES "
-                            "(?, ?, ?)",
-                            ak_int(key), ak_int(model), ak_int(now));
+        status = ak_catalog_generation_new(&generation, db, key, model, err);
     if (status == AK_OK)
         status = ak_sql_run(db, err, "UPDATE collections SET serving_generation = ? WHERE key = ?",
-                            ak_int(ak_sql_last_key(db)), ak_int(key));
+                            ak_int(generation), ak_int(key));
     return status;
 }
 

@@ -43,9 +43,13 @@ ak_status ak_catalog_picture_keeps(ak_sql *db, int64_t picture, ak_error *err)
 ak_status ak_catalog_vector_insert(ak_sql *db, int64_t model, int64_t picture, const float *vector,
                                    int dims, ak_error *err)
 {
-    return ak_sql_run(db, err, "INSERT INTO vectors (model, picture, vector) VALUES (?, ?, ?)",
-                      ak_int(model), ak_int(picture),
-                      ak_blob(vector, (size_t)dims * sizeof *vector));
+    ak_status status =
+        ak_sql_run(db, err, "INSERT INTO vectors (model, picture, vector) VALUES (?, ?, ?)",
+                   ak_int(model), ak_int(picture), ak_blob(vector, (size_t)dims * sizeof *vector));
+    return status == AK_OK
+               ? ak_sql_run(db, err, "DELETE FROM missing WHERE model = ? AND picture = ?",
+                            ak_int(model), ak_int(picture))
+               : status;
 }
 
 ak_status ak_catalog_vector(float *out, bool *found, ak_sql *db, int64_t model, int64_t picture,

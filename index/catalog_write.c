@@ -28,12 +28,10 @@ static ak_status count(ak_sql *db, int64_t collection, int64_t picture, int sign
     return status;
 }
 
-// A picture without an image anywhere is put on the list of what the writer removes.
+// The writer looks whether the picture, or some of its vectors, can go.
 static ak_status unused(ak_sql *db, int64_t picture, ak_error *err)
 {
-    return ak_sql_run(db, err,
-                      "INSERT OR IGNORE INTO unused (picture) SELECT ?1 WHERE NOT EXISTS (SELECT 1 "
-                      "FROM images WHERE picture = ?1)",
+    return ak_sql_run(db, err, "INSERT OR IGNORE INTO unused (picture) VALUES (?)",
                       ak_int(picture));
 }
 

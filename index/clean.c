@@ -69,12 +69,19 @@ ak_status ak_clean_incoming(ak_store *store, ak_error *err)
 
 // --- after deletions ---------------------------------------------------------------------------
 
+// A generation that a request still looks at keeps its vectors.
+static bool held(void *arg, int64_t generation)
+{
+    ak_store *store = arg;
+    return ak_generations_held(&store->generations, generation);
+}
+
 // The catalog's part. Pictures that an upload has pinned stay listed.
 static ak_status forget(ak_store *store, bool *more, ak_error *err)
 {
     ak_sha256 *sums = NULL;
     size_t n = 0, claimed = 0;
-    bool purging = false;
+    bool purging = false, sweeping = false;
     ak_status status = ak_sql_begin(store->catalog, AK_SQL_WRITE, err);
     if (status == AK_OK)
         status = ak_catalog_purge(&purging, store->catalog, 2 * STEP, err);
@@ -84,12 +91,14 @@ static ak_status forget(ak_store *store, bool *more, ak_error *err)
         if (!ak_pins_claim(&store->pins, &sums[i]))
             continue;
         claimed++;
-        status = ak_catalog_picture_drop(store->catalog, &sums[i], err);
+        status = ak_catalog_picture_trim(store->catalog, &sums[i], err);
     }
-    if (status == AK_OK && (purging || claimed))
+    if (status == AK_OK && n < STEP)
+        status = ak_catalog_sweep(&sweeping, store->catalog, 2 * STEP, held, store, err);
+    if (status == AK_OK && (purging || claimed || sweeping))
         status = ak_sql_commit(store->catalog, err);
     ak_sql_rollback(store->catalog);
-    *more = purging || (n == STEP && claimed);
+    *more = purging || sweeping || (n == STEP && claimed);
     free(sums);
     return status;
 }
@@ -123,9 +132,12 @@ done:
 ak_status ak_clean_step(ak_store *store, bool *more, ak_error *err)
 {
     *more = false;
+    ak_generations_reap(&store->generations);
     ak_status status = forget(store, more, err);
     if (status == AK_OK)
         status = remove_dropped(store, more, err);
+    if (status == AK_OK && !*more)
+        status = ak_models_clean_step(store, more, err);
     ak_pins_release(&store->pins);
     return status;
 }

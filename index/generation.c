@@ -36,8 +36,15 @@ void ak_generation_keep(ak_generation *generation)
 
 void ak_generation_release(ak_generation *generation)
 {
-    if (!generation ||
-        atomic_fetch_sub_explicit(&generation->references, 1, memory_order_acq_rel) != 1)
+    if (!generation)
+        return;
+    ak_generations *table = generation->table;
+    size_t before = atomic_fetch_sub(&generation->references, 1);
+    // The table's reference may be the last one now. Whoever made the generation past meanwhile has
+    // counted it in past_n before looking at the references.
+    if (before == 2 && table && atomic_load(&table->past_n))
+        table->idle(table->arg);
+    if (before != 1)
         return;
     ak_vectors_free(generation->vectors);
     ak_calibration_release(generation->calibration);
@@ -93,6 +100,23 @@ ak_calibration *ak_generation_calibration(ak_generation *generation, int64_t pic
     return current(generation);
 }
 
+ak_status ak_generation_calibration_write(ak_buf *out, ak_generation *generation, ak_error *err)
+{
+    ak_calibration *calibration = current(generation);
+    ak_status status = calibration ? ak_calibration_write(out, calibration, err) : AK_OK;
+    ak_calibration_release(calibration);
+    return status;
+}
+
+ak_status ak_generation_calibration_read(ak_generation *generation, ak_bytes bytes, ak_error *err)
+{
+    ak_calibration *made = NULL;
+    ak_status status = ak_calibration_read(&made, bytes, err);
+    ak_calibration_release(generation->calibration);
+    generation->calibration = made; // nobody shares the generation yet
+    return status;
+}
+
 void ak_generation_recalibrate(ak_generation *generation)
 {
     ak_calibration *calibration = current(generation);
@@ -106,9 +130,9 @@ void ak_generation_recalibrate(ak_generation *generation)
 
 // --- the table ---------------------------------------------------------------------------------
 
-void ak_generations_init(ak_generations *table)
+void ak_generations_init(ak_generations *table, void (*idle)(void *arg), void *arg)
 {
-    *table = (ak_generations){0};
+    *table = (ak_generations){.idle = idle, .arg = arg};
     pthread_mutex_init(&table->lock, NULL);
 }
 
@@ -116,33 +140,53 @@ void ak_generations_clear(ak_generations *table)
 {
     for (size_t i = 0; i < table->n; i++)
         ak_generation_release(table->items[i]);
+    for (size_t i = 0; i < table->past_n; i++)
+        ak_generation_release(table->past[i]);
     free(table->items);
+    free(table->past);
     pthread_mutex_destroy(&table->lock);
+}
+
+static bool grow(ak_generation ***items, size_t capacity)
+{
+    ak_generation **grown = realloc(*items, capacity * sizeof(*grown));
+    *items = grown ? grown : *items;
+    return grown != NULL;
 }
 
 bool ak_generations_reserve(ak_generations *table, size_t more)
 {
     bool fine = true;
     pthread_mutex_lock(&table->lock);
-    if (table->n + more > table->capacity) {
-        size_t capacity = 2 * (table->n + more);
-        ak_generation **grown = realloc(table->items, capacity * sizeof(*grown));
-        fine = grown != NULL;
-        if (fine) {
-            table->items = grown;
+    if (table->n + table->past_n + more > table->capacity) {
+        size_t capacity = 2 * (table->n + table->past_n + more);
+        fine = grow(&table->items, capacity) && grow(&table->past, capacity);
+        if (fine)
             table->capacity = capacity;
-        }
     }
     pthread_mutex_unlock(&table->lock);
     return fine;
 }
 
-void ak_generations_add(ak_generations *table, ak_generation *generation)
+ak_generation *ak_generations_add(ak_generations *table, ak_generation *generation)
 {
+    ak_generation *before = NULL;
     ak_generation_keep(generation);
+    generation->table = table;
     pthread_mutex_lock(&table->lock);
-    table->items[table->n++] = generation;
+    size_t at = 0;
+    while (at < table->n && table->items[at]->collection != generation->collection)
+        at++;
+    if (at < table->n) {
+        before = table->items[at];
+        table->past[table->past_n] = before; // with the reference
+        atomic_fetch_add(&table->past_n, 1);
+    } else {
+        table->n++;
+    }
+    table->items[at] = generation;
     pthread_mutex_unlock(&table->lock);
+    return before;
 }
 
 void ak_generations_drop(ak_generations *table, ak_generation *generation)
@@ -157,6 +201,38 @@ void ak_generations_drop(ak_generations *table, ak_generation *generation)
     pthread_mutex_unlock(&table->lock);
     if (here)
         ak_generation_release(generation);
+}
+
+// Nobody takes a past one anew, so that one reference, the table's, is the last.
+void ak_generations_reap(ak_generations *table)
+{
+    for (size_t i = 0; i < table->past_n;) {
+        ak_generation *past = table->past[i];
+        if (atomic_load(&past->references) != 1) {
+            i++;
+            continue;
+        }
+        pthread_mutex_lock(&table->lock);
+        table->past[i] = table->past[atomic_fetch_sub(&table->past_n, 1) - 1];
+        pthread_mutex_unlock(&table->lock);
+        ak_generation_release(past);
+    }
+}
+
+bool ak_generations_held(ak_generations *table, int64_t key)
+{
+    for (size_t i = 0; i < table->past_n; i++)
+        if (table->past[i]->key == key)
+            return true;
+    return false;
+}
+
+ak_generation *ak_generations_past(ak_generations *table, int64_t collection, size_t i)
+{
+    for (size_t at = 0; at < table->past_n; at++)
+        if (table->past[at]->collection == collection && i-- == 0)
+            return table->past[at];
+    return NULL;
 }
 
 ak_generation *ak_generations_named(ak_generations *table, const char *collection)

@@ -19,8 +19,13 @@ typedef struct {
 
 typedef struct {
     ak_generation *generation; // with a reference
-    bool added;                // else dropped with its collection
+    bool added;                // in the place of the one that serves; else dropped
 } ak_serving_change;
+
+typedef struct {
+    ak_generation *generation; // borrowed
+    int64_t sequence;
+} ak_touched;
 
 typedef struct {
     size_t arrivals, vectors, serving;
@@ -32,7 +37,7 @@ typedef struct {
     ak_vector_change *vectors;
     ak_serving_change *serving;
     ak_group_mark n, capacity;
-    ak_generation **touched; // whose vectors are within a batch
+    ak_touched *touched; // whose vectors are within a batch
     size_t touched_n;
     bool deleted; // something may be left to clean
     bool changed; // the catalog
@@ -49,5 +54,11 @@ ak_generation *ak_group_generation(ak_group *group, int64_t key);
 
 // apply.c: one write, in the writer's transaction. On failure the caller takes it back.
 ak_status ak_apply(ak_group *group, ak_write *write, ak_error *err);
+// Searches of the collections that the model serves see the new vector of a picture that they show.
+ak_status ak_apply_late_vector(ak_group *group, int64_t model, int64_t picture,
+                               const ak_sha256 *sum, const float *vector, int dims, ak_error *err);
+
+// change.c: the writes of a change from one model to another.
+ak_status ak_change_apply(ak_group *group, ak_write *write, ak_error *err);
 
 #endif

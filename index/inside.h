@@ -12,8 +12,15 @@
 #include "index/readers.h"
 #include "index/store.h"
 
-// A write that only the store itself hands in: ak_store_model_add.
-#define AK_WRITE_MODEL ((ak_write_kind)100)
+// Writes that only the store itself hands in; `inside` is what the files that make them say.
+enum {
+    AK_WRITE_MODEL_ADD = 100, // models.c
+    AK_WRITE_MODEL_SET,
+    AK_WRITE_CHANGE_BEGIN, // change.c
+    AK_WRITE_CHANGE_ABANDON,
+    AK_WRITE_VECTORS,
+    AK_WRITE_SERVE,
+};
 
 struct ak_store {
     char *data; // the folder
@@ -38,7 +45,7 @@ struct ak_store {
     pthread_cond_t queue_filled;
     ak_write *queue_first, *queue_last;
     size_t queue_n;
-    bool closing, unpinned;
+    bool closing, sweep_wanted;
     pthread_t writer;
     bool writer_runs;
 
@@ -50,10 +57,17 @@ struct ak_store {
     pthread_mutex_t folding; // held through a round: the thread's own, or a test's
 };
 
+// models.c: model files. The writer puts and removes them.
+ak_status ak_models_apply_add(ak_store *store, const ak_write *write, ak_error *err);
+ak_status ak_models_apply_set(ak_store *store, const ak_write *write, ak_error *err);
+ak_status ak_models_clean_step(ak_store *store, bool *more, ak_error *err);
+ak_status ak_models_clean_files(ak_store *store, ak_error *err); // at the start: strays
+
 // room.c: AK_DISK_FULL when fewer bytes are free than options.disk_floor.
 ak_status ak_store_room(ak_store *store, ak_error *err);
 
 // writer.c
+void ak_writer_sweep(void *store); // there may be something to clean; any thread
 ak_status ak_writer_start(ak_store *store, ak_error *err);
 void ak_writer_stop(ak_store *store); // after what was handed in
 
@@ -65,8 +79,21 @@ void ak_folder_round(ak_store *store, bool all); // all: whether it is due or no
 void ak_folder_drop_cache(ak_store *store, ak_generation *generation); // after it is `dropped`
 void ak_folder_cache_path(char out[], size_t size, const ak_store *store, int64_t generation);
 
-// load.c: generations from the catalog and the caches, at the start.
-ak_status ak_load_generations(ak_store *store, ak_error *err);
+// load.c
+typedef struct {
+    size_t rows;    // images of the collection
+    size_t fresh;   // that were not held yet, or showed another picture
+    size_t missing; // of those, without a vector
+} ak_renewal;
+
+ak_status ak_load_generations(ak_store *store, ak_error *err); // at the start
+// One that nobody shares yet, with its vectors and its calibration, as the connection's state has
+// them, folded.
+ak_status ak_load_aside(ak_generation **out, const ak_generation_row *row, ak_sql *db,
+                        ak_error *err);
+// The rows of one that nobody shares become those of the connection's state.
+ak_status ak_load_renew(ak_renewal *out, ak_generation *generation, ak_sql *db, uint64_t sequence,
+                        ak_error *err);
 
 // clean.c, all on the writer thread or before it runs.
 // What a group brought whose catalog commit did not come is removed again.

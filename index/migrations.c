@@ -8,14 +8,17 @@
     extern const char symbol[]
 
 EMBED(ak_sql_0001_catalog, "0001_catalog.sql");
+EMBED(ak_sql_0002_generations, "0002_generations.sql");
 EMBED(ak_sql_proxies_0001_proxies, "proxies_0001_proxies.sql");
 
 static const ak_migration catalog[] = {
     {1, "catalog", ak_sql_0001_catalog},
+    {2, "generations", ak_sql_0002_generations},
 };
 static const ak_migration proxies[] = {
     {1, "proxies", ak_sql_proxies_0001_proxies},
 };
 
-const ak_migrations ak_catalog_migrations = {"the catalog", catalog, 1};
+const ak_migrations ak_catalog_migrations = {"the catalog", catalog,
+                                             sizeof catalog / sizeof *catalog};
 const ak_migrations ak_proxies_migrations = {"the proxies' database", proxies, 1};

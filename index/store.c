@@ -17,9 +17,8 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#define PATH_ROOM  120 // bytes that the longest name within the data folder takes
-#define MODEL_MOST ((size_t)1 << 31)
-#define BLOB_MOST  (SIZE_MAX / 4)
+#define PATH_ROOM 120 // bytes that the longest name within the data folder takes
+#define BLOB_MOST (SIZE_MAX / 4)
 
 // --- opening and closing -----------------------------------------------------------------------
 
@@ -95,7 +94,7 @@ static ak_store *store_new(const char *location, const ak_store_options *options
     pthread_cond_init(&store->fold_wanted, NULL);
     pthread_mutex_init(&store->folding, NULL);
     ak_pins_init(&store->pins);
-    ak_generations_init(&store->generations);
+    ak_generations_init(&store->generations, ak_writer_sweep, store);
     return store;
 }
 
@@ -122,6 +121,8 @@ ak_status ak_store_open(ak_store **out, const char *location, const ak_store_opt
         status = ak_clean_arrivals(store, err);
     if (status == AK_OK)
         status = ak_clean_incoming(store, err);
+    if (status == AK_OK)
+        status = ak_models_clean_files(store, err);
     if (status == AK_OK)
         status = ak_load_generations(store, err);
     if (status == AK_OK)
@@ -162,55 +163,6 @@ void ak_store_close(ak_store *store)
         close(store->lock_fd);
     free(store->data);
     free(store);
-}
-
-// --- models ------------------------------------------------------------------------------------
-
-static ak_status model_path(char out[PATH_MAX], const ak_store *store, const char *id,
-                            ak_error *err)
-{
-    if (!ak_name_valid(id, strlen(id)))
-        return ak_fail(err, AK_BAD_VALUE, "\"%.80s\" cannot be a model's id", id);
-    snprintf(out, PATH_MAX, "%s/models/%s.akin", store->data, id);
-    return AK_OK;
-}
-
-ak_status ak_store_model_add(ak_store *store, const ak_model_facts *facts, ak_bytes file,
-                             ak_error *err)
-{
-    char path[PATH_MAX];
-    const char *id = facts->id;
-    int dims = facts->dims;
-    ak_status status = model_path(path, store, id, err);
-    if (status == AK_OK && dims < 1)
-        status = ak_fail(err, AK_BAD_VALUE, "a model of %d dimensions", dims);
-    if (status == AK_OK && access(path, F_OK) != 0)
-        status = ak_file_replace(path, file, err);
-    if (status != AK_OK)
-        return status;
-    ak_write write = {.kind = AK_WRITE_MODEL, .model = id, .dims = dims, .original = file};
-    return ak_store_write(store, &write, err);
-}
-
-ak_status ak_store_model_read(ak_buf *out, ak_store *store, const char *id, ak_error *err)
-{
-    char path[PATH_MAX];
-    ak_status status = model_path(path, store, id, err);
-    if (status == AK_OK)
-        status = ak_file_read(out, path, MODEL_MOST, err);
-    return status == AK_NOT_FOUND || status == AK_BAD_VALUE
-               ? ak_fail(err, AK_UNKNOWN_MODEL, "there is no model \"%.80s\"", id)
-               : status;
-}
-
-ak_status ak_store_base_model(char id[AK_NAME_MAX + 1], ak_store *store, ak_error *err)
-{
-    ak_reader *reader = NULL;
-    ak_status status = ak_reader_take(&reader, &store->readers, err);
-    if (status == AK_OK)
-        status = ak_catalog_base_model(id, reader->catalog, err);
-    ak_reader_give(&store->readers, reader);
-    return status;
 }
 
 // --- generations and collections ---------------------------------------------------------------
@@ -397,21 +349,40 @@ ak_status ak_store_vector(float *out, ak_store *store, ak_generation *generation
 
 // --- pictures ----------------------------------------------------------------------------------
 
-ak_status ak_store_known(bool *known, ak_store *store, ak_generation *generation,
-                         const ak_sha256 *sha256, ak_error *err)
+ak_status ak_store_wanted(ak_wanted *out, ak_store *store, ak_generation *generation,
+                          const ak_sha256 *sha256, ak_error *err)
 {
     ak_reader *reader = NULL;
-    int64_t one;
-    *known = false;
+    ak_rows *rows = NULL;
+    bool more = false;
+    out->n = 0;
     ak_status status = ak_reader_take(&reader, &store->readers, err);
     if (status == AK_OK)
-        status =
-            ak_sql_number(&one, known, reader->catalog, err,
-                          "SELECT 1 FROM pictures p JOIN vectors v ON v.picture = p.key AND "
-                          "v.model = ? WHERE p.sha256 = ?",
-                          ak_int(generation->model_key), ak_blob(sha256->at, sizeof sha256->at));
+        status = ak_sql_query(
+            &rows, reader->catalog, err,
+            "SELECT m.id FROM collections c JOIN generations g ON g.key IN (c.serving_generation, "
+            "c.coming_generation) JOIN models m ON m.key = g.model WHERE c.key = ?1 AND NOT EXISTS "
+            "(SELECT 1 FROM pictures p JOIN vectors v ON v.picture = p.key AND v.model = m.key "
+            "WHERE p.sha256 = ?2) ORDER BY g.key IS c.coming_generation",
+            ak_int(generation->collection), ak_blob(sha256->at, sizeof sha256->at));
+    while (status == AK_OK && (status = ak_sql_next(rows, &more, err)) == AK_OK && more &&
+           out->n < AK_UPLOAD_MODELS)
+        snprintf(out->ids[out->n++], sizeof *out->ids, "%s", ak_sql_text(rows, 0));
+    ak_sql_end(rows);
     ak_reader_give(&store->readers, reader);
     return status;
+}
+
+ak_status ak_store_picture_proxy(ak_buf *out, ak_store *store, const ak_sha256 *sum, ak_error *err)
+{
+    ak_reader *reader = NULL;
+    bool found = false;
+    ak_status status = ak_reader_take(&reader, &store->readers, err);
+    if (status == AK_OK)
+        status = ak_proxies_read(out, &found, reader->proxies, sum, err);
+    ak_reader_give(&store->readers, reader);
+    return status == AK_OK && !found ? ak_fail(err, AK_NOT_FOUND, "the picture has been deleted")
+                                     : status;
 }
 
 ak_status ak_store_pin(ak_store *store, const ak_sha256 *sha256, ak_error *err)
@@ -421,10 +392,6 @@ ak_status ak_store_pin(ak_store *store, const ak_sha256 *sha256, ak_error *err)
 
 void ak_store_unpin(ak_store *store, const ak_sha256 *sha256)
 {
-    if (!ak_pins_remove(&store->pins, sha256))
-        return;
-    pthread_mutex_lock(&store->queue_lock);
-    store->unpinned = true;
-    pthread_cond_signal(&store->queue_filled);
-    pthread_mutex_unlock(&store->queue_lock);
+    if (ak_pins_remove(&store->pins, sha256))
+        ak_writer_sweep(store);
 }

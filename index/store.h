@@ -242,10 +242,17 @@ ak_status ak_store_original(ak_buf *out, ak_store *store, const char *collection
 ak_status ak_store_vector(float *out, ak_store *store, ak_generation *generation, const char *id,
                           ak_error *err);
 
-// Whether the picture is stored with a vector of the generation's model, so that it need not be
-// decoded or embedded again. Only between pin and unpin is the answer still true a moment later.
-ak_status ak_store_known(bool *known, ak_store *store, ak_generation *generation,
-                         const ak_sha256 *sha256, ak_error *err);
+// The models whose vector an upload of the picture must bring: of the model that serves the
+// collection and of the one that it is changing to, those that the picture has no vector of.
+// None: it need not be decoded or embedded again. Only between pin and unpin is a stored vector
+// still there a moment later; a change meanwhile makes the write `stale`.
+typedef struct {
+    char ids[AK_UPLOAD_MODELS][AK_NAME_MAX + 1]; // the serving one first
+    size_t n;
+} ak_wanted;
+
+ak_status ak_store_wanted(ak_wanted *out, ak_store *store, ak_generation *generation,
+                          const ak_sha256 *sha256, ak_error *err);
 ak_status ak_store_pin(ak_store *store, const ak_sha256 *sha256, ak_error *err);
 void ak_store_unpin(ak_store *store, const ak_sha256 *sha256);
 
@@ -300,6 +307,12 @@ typedef struct {
     bool set_name, set_album, set_caption, set_metadata, set_tags, set_taken_at;
 } ak_image_fields;
 
+typedef struct {
+    const char *model;
+    const float *at; // (dims), unit length
+    int dims;
+} ak_vector;
+
 typedef struct ak_write ak_write;
 struct ak_write {
     ak_write_kind kind;
@@ -310,13 +323,14 @@ struct ak_write {
     const char *description; // COLLECTION_PUT, NULL: as it is
     int keep_original;       // COLLECTION_PUT, -1: as it is
 
-    // ADD and PUT. When the picture is known (ak_store_known, pinned) proxy and vector stay empty.
+    // ADD and PUT. A picture that lacks no vector (ak_store_wanted, pinned) brings none, and no
+    // proxy. `stale` is set in the answer when a vector is missing all the same.
     ak_sha256 sha256;
     ak_image_info info;
     ak_bytes original, proxy;
-    const char *model; // of the vector
-    const float *vector;
-    int dims;
+    ak_vector vectors[AK_UPLOAD_MODELS];
+    size_t vector_count;
+    void *inside; // the store's own writes
 
     void (*done)(ak_write *write); // on the writer thread, after the commit; must not block
     void *arg;
@@ -325,6 +339,8 @@ struct ak_write {
     ak_status status;
     ak_error error;
     bool created;                 // 201 rather than 200
+    bool stale;                   // failed for want of a vector: ask ak_store_wanted again
+    bool lagging;                 // the retained model has no vector of the picture yet
     ak_image_record record;       // ADD, PUT, PATCH
     ak_collection collection_out; // COLLECTION_PUT
 

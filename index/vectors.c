@@ -107,16 +107,12 @@ ak_status ak_vectors_adopt(ak_vectors *vectors, ak_main *main, ak_error *err)
 
 // --- a batch -----------------------------------------------------------------------------------
 
-void ak_vectors_begin(ak_vectors *vectors)
+void ak_vectors_begin(ak_vectors *vectors, uint64_t sequence)
 {
     pthread_mutex_lock(&vectors->change);
+    vectors->next = sequence;
     vectors->mark = vectors->end;
     vectors->removed_count = 0;
-}
-
-uint64_t ak_vectors_next(const ak_vectors *vectors)
-{
-    return atomic_load(&vectors->published) + 1;
 }
 
 ak_status ak_vectors_append(ak_vectors *vectors, const ak_row *row, const float *vector,
@@ -134,7 +130,7 @@ ak_status ak_vectors_append(ak_vectors *vectors, const ak_row *row, const float 
     ak_chunk *chunk = end->chunk;
     size_t dims = (size_t)vectors->dims;
     chunk->rows[end->at] = *row;
-    chunk->born[end->at] = ak_vectors_next(vectors);
+    chunk->born[end->at] = vectors->next;
     memcpy(chunk->vectors + end->at * dims, vector, dims * sizeof *vector);
     atomic_store_explicit(&chunk->n, ++end->at, memory_order_release);
     vectors->tail++;
@@ -185,7 +181,7 @@ ak_status ak_vectors_remove(ak_vectors *vectors, int64_t image, ak_error *err)
         vectors->removed_capacity = capacity;
     }
     vectors->removed[vectors->removed_count++] = died;
-    atomic_store_explicit(died, ak_vectors_next(vectors), memory_order_release);
+    atomic_store_explicit(died, vectors->next, memory_order_release);
     return AK_OK;
 }
 
@@ -199,20 +195,19 @@ static void tombstones(ak_vectors *vectors, size_t n)
 void ak_vectors_publish(ak_vectors *vectors)
 {
     tombstones(vectors, vectors->removed_count);
-    atomic_store_explicit(&vectors->published, ak_vectors_next(vectors), memory_order_release);
+    atomic_store_explicit(&vectors->published, vectors->next, memory_order_release);
     pthread_mutex_unlock(&vectors->change);
 }
 
 void ak_vectors_retract(ak_vectors *vectors)
 {
-    uint64_t sequence = ak_vectors_next(vectors);
     for (size_t i = 0; i < vectors->removed_count; i++)
         atomic_store(vectors->removed[i], 0);
     // What was appended died as it was born: the sequence, used again, never shows it.
     size_t n = 0, at = vectors->mark.at;
     for (ak_chunk *chunk = vectors->mark.chunk; chunk; chunk = atomic_load(&chunk->next), at = 0)
         for (; at < atomic_load(&chunk->n); at++, n++)
-            atomic_store(&chunk->died[at], sequence);
+            atomic_store(&chunk->died[at], vectors->next);
     tombstones(vectors, n);
     pthread_mutex_unlock(&vectors->change);
 }

@@ -46,8 +46,8 @@ ak_status ak_vectors_adopt(ak_vectors *vectors, ak_main *main, ak_error *err);
 
 // --- the writer --------------------------------------------------------------------------------
 
-void ak_vectors_begin(ak_vectors *vectors);
-uint64_t ak_vectors_next(const ak_vectors *vectors); // the sequence of the batch, within it
+// A batch under a sequence that is greater than the published one.
+void ak_vectors_begin(ak_vectors *vectors, uint64_t sequence);
 // vector (dims) is copied. Both fail for want of memory alone; retract then.
 ak_status ak_vectors_append(ak_vectors *vectors, const ak_row *row, const float *vector,
                             ak_error *err);
@@ -83,6 +83,9 @@ ak_status ak_vectors_search(ak_vectors_answer *out, ak_vectors *vectors, uint64_
 void ak_vectors_answer_clear(ak_vectors_answer *answer);
 
 uint64_t ak_vectors_published(ak_vectors *vectors);
+
+// The rows that are live now, by ascending image. The caller frees *rows.
+ak_status ak_vectors_rows(ak_row **rows, size_t *n, ak_vectors *vectors, ak_error *err);
 
 // Scores of `pairs` random pairs of rows that show different pictures, from a fixed seed; *n is
 // less when there are too few rows. *rows: how many there are to draw from.

@@ -169,19 +169,40 @@ ak_main *ak_vectors_main(ak_vectors *vectors)
 
 // --- samples -----------------------------------------------------------------------------------
 
-ak_status ak_vectors_sample(float *scores, size_t *n, size_t *rows, ak_vectors *vectors,
-                            size_t pairs, ak_error *err)
+static ak_status live_now(ak_live **live, size_t *n, const ak_view *view, ak_vectors *vectors,
+                          ak_error *err)
 {
-    ak_live *live = NULL;
-    *n = 0;
-    ak_view *view = ak_view_take(vectors);
     uint64_t sequence = ak_vectors_published(vectors);
     // The end as of now: rows beyond the sequence are passed over.
     ak_place end = view->first;
     for (ak_chunk *next; (next = atomic_load(&end.chunk->next));)
         end.chunk = next;
     end.at = atomic_load(&end.chunk->n);
-    ak_status status = ak_view_live(&live, rows, view, end, vectors->dims, sequence, err);
+    return ak_view_live(live, n, view, end, vectors->dims, sequence, err);
+}
+
+ak_status ak_vectors_rows(ak_row **rows, size_t *n, ak_vectors *vectors, ak_error *err)
+{
+    ak_live *live = NULL;
+    *rows = NULL;
+    ak_view *view = ak_view_take(vectors);
+    ak_status status = live_now(&live, n, view, vectors, err);
+    if (status == AK_OK && !(*rows = ak_alloc(*n + 1, sizeof **rows)))
+        status = ak_fail(err, AK_OUT_OF_MEMORY, "no memory to list %zu images", *n);
+    for (size_t i = 0; status == AK_OK && i < *n; i++)
+        (*rows)[i] = live[i].row;
+    free(live);
+    ak_view_release(view);
+    return status;
+}
+
+ak_status ak_vectors_sample(float *scores, size_t *n, size_t *rows, ak_vectors *vectors,
+                            size_t pairs, ak_error *err)
+{
+    ak_live *live = NULL;
+    *n = 0;
+    ak_view *view = ak_view_take(vectors);
+    ak_status status = live_now(&live, rows, view, vectors, err);
     ak_random random = ak_random_stream(1, 0, 0, 0);
     for (size_t i = 0; status == AK_OK && *rows >= 2 && i < 2 * pairs && *n < pairs; i++) {
         const ak_live *a = &live[ak_random_below(&random, (uint32_t)*rows)];

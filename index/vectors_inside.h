@@ -41,6 +41,7 @@ struct ak_vectors {
     ak_view *view;
     ak_place end;               // of the tail
     ak_place mark;              // where the batch began
+    uint64_t next;              // the sequence of the batch
     _Atomic uint64_t **removed; // by the batch: what to bring back when it is retracted
     size_t removed_count, removed_capacity;
     _Atomic uint64_t published; // changed under `change`

@@ -20,9 +20,18 @@
 
 // --- one group ---------------------------------------------------------------------------------
 
+// What goes on when the disk is full: deletions, and a way back.
 static bool frees_room(const ak_write *write)
 {
-    return write->kind == AK_WRITE_COLLECTION_DELETE || write->kind == AK_WRITE_IMAGE_DELETE;
+    int kind = (int)write->kind;
+    return kind == AK_WRITE_COLLECTION_DELETE || kind == AK_WRITE_IMAGE_DELETE ||
+           kind == AK_WRITE_CHANGE_ABANDON || kind == AK_WRITE_SERVE;
+}
+
+// A change of serving generations is a group of its own: within a group they stay as they are.
+static bool alone(const ak_write *write)
+{
+    return (int)write->kind == AK_WRITE_SERVE;
 }
 
 // Only what concerns this write alone leaves the transaction usable for the others.
@@ -39,7 +48,7 @@ static ak_status apply_one(ak_group *group, ak_write *write, ak_error *err)
     ak_status status = ak_sql_save(store->catalog, err);
     if (status != AK_OK)
         return status;
-    write->created = false;
+    write->created = write->stale = write->lagging = false;
     write->status = ak_apply(group, write, &write->error);
     if (write->status == AK_OK) {
         group->changed = true;
@@ -106,17 +115,34 @@ static ak_status bring(ak_group *group, ak_error *err)
     return status;
 }
 
+// Begins the generation's batch, under the sequence that its collection has in this group.
 static ak_status touch(ak_group *group, ak_generation *generation, ak_error *err)
 {
-    for (size_t i = 0; i < group->touched_n; i++)
-        if (group->touched[i] == generation)
+    ak_sql *db = group->store->catalog;
+    int64_t sequence = 0;
+    bool found = false;
+    for (size_t i = 0; i < group->touched_n; i++) {
+        if (group->touched[i].generation == generation)
             return AK_OK;
+        if (group->touched[i].generation->collection == generation->collection)
+            sequence = group->touched[i].sequence;
+    }
     if (!group->touched)
-        group->touched = ak_alloc(group->n.vectors, sizeof(*group->touched));
+        group->touched = ak_alloc(group->n.vectors, sizeof *group->touched);
     if (!group->touched)
         return ak_fail(err, AK_OUT_OF_MEMORY, "no memory for a group's vectors");
-    ak_vectors_begin(generation->vectors);
-    group->touched[group->touched_n++] = generation;
+    ak_status status = AK_OK;
+    if (!sequence) {
+        status = ak_sql_number(&sequence, &found, db, err,
+                               "SELECT sequence FROM collections WHERE key = ?",
+                               ak_int(generation->collection));
+        if (status == AK_OK)
+            status = ak_catalog_sequence_set(db, generation->collection, (uint64_t)++sequence, err);
+    }
+    if (status != AK_OK)
+        return status;
+    ak_vectors_begin(generation->vectors, (uint64_t)sequence);
+    group->touched[group->touched_n++] = (ak_touched){generation, sequence};
     return AK_OK;
 }
 
@@ -133,9 +159,6 @@ static ak_status lay_vectors(ak_group *group, ak_error *err)
         status = change->vector ? ak_vectors_append(vectors, &change->row, change->vector, err)
                                 : ak_vectors_remove(vectors, change->row.image, err);
     }
-    for (size_t i = 0; status == AK_OK && i < group->touched_n; i++)
-        status = ak_catalog_sequence_set(group->store->catalog, group->touched[i]->collection,
-                                         ak_vectors_next(group->touched[i]->vectors), err);
     if (status == AK_OK && !ak_generations_reserve(&group->store->generations, group->n.serving))
         status = ak_fail(err, AK_OUT_OF_MEMORY, "no memory for another collection");
     return status;
@@ -146,19 +169,21 @@ static void publish(ak_group *group)
     ak_store *store = group->store;
     bool due = false;
     for (size_t i = 0; i < group->touched_n; i++)
-        ak_vectors_publish(group->touched[i]->vectors);
+        ak_vectors_publish(group->touched[i].generation->vectors);
     for (size_t i = 0; i < group->n.serving; i++) {
         ak_serving_change *change = &group->serving[i];
-        if (change->added) {
-            ak_generations_add(&store->generations, change->generation);
+        ak_generation *gone = change->generation;
+        if (change->added)
+            gone = ak_generations_add(&store->generations, change->generation);
+        else
+            ak_generations_drop(&store->generations, gone);
+        if (!gone)
             continue;
-        }
-        atomic_store(&change->generation->dropped, true);
-        ak_folder_drop_cache(store, change->generation);
-        ak_generations_drop(&store->generations, change->generation);
+        atomic_store(&gone->dropped, true);
+        ak_folder_drop_cache(store, gone);
     }
     for (size_t i = 0; i < group->touched_n; i++)
-        due = due || ak_vectors_fold_due(group->touched[i]->vectors);
+        due = due || ak_vectors_fold_due(group->touched[i].generation->vectors);
     if (due)
         ak_folder_wake(store);
 }
@@ -182,7 +207,7 @@ static ak_status commit(ak_group *group, ak_write *first, ak_error *err)
         return AK_OK;
     }
     for (size_t i = 0; i < group->touched_n; i++)
-        ak_vectors_retract(group->touched[i]->vectors);
+        ak_vectors_retract(group->touched[i].generation->vectors);
 done:
     ak_sql_rollback(store->catalog);
     if (store->unsettled && status != AK_OK)
@@ -199,7 +224,7 @@ static void answer(ak_write *first, ak_status status, const ak_error *err)
             write->error = *err;
         }
         if (write->status != AK_OK) {
-            write->created = false;
+            write->created = write->lagging = false;
             ak_image_record_clear(&write->record);
             ak_collection_clear(&write->collection_out);
         }
@@ -241,15 +266,18 @@ static void commit_group(ak_store *store, ak_write *first)
 static ak_write *take(ak_store *store, bool *stop)
 {
     pthread_mutex_lock(&store->queue_lock);
-    while (!store->queue_first && !store->closing && !store->unpinned && !store->sweep_due)
+    while (!store->queue_first && !store->closing && !store->sweep_wanted && !store->sweep_due)
         pthread_cond_wait(&store->queue_filled, &store->queue_lock);
-    store->sweep_due = store->sweep_due || store->unpinned;
-    store->unpinned = false;
+    store->sweep_due = store->sweep_due || store->sweep_wanted;
+    store->sweep_wanted = false;
     ak_write *first = store->queue_first, *last = NULL;
     size_t n = 0;
-    for (ak_write *write = first; write && n < store->options.group_writes;
-         write = write->next, n++)
+    for (ak_write *write = first; write && n < store->options.group_writes; write = write->next) {
+        if (n && (alone(write) || alone(last)))
+            break;
         last = write;
+        n++;
+    }
     if (last) {
         store->queue_first = last->next;
         last->next = NULL;
@@ -260,6 +288,15 @@ static ak_write *take(ak_store *store, bool *stop)
     *stop = store->closing && !first;
     pthread_mutex_unlock(&store->queue_lock);
     return first;
+}
+
+void ak_writer_sweep(void *arg)
+{
+    ak_store *store = arg;
+    pthread_mutex_lock(&store->queue_lock);
+    store->sweep_wanted = true;
+    pthread_cond_signal(&store->queue_filled);
+    pthread_mutex_unlock(&store->queue_lock);
 }
 
 static void *run(void *arg)

@@ -18,12 +18,13 @@ static json_t *collection_json(const ak_collection *c)
     char created[AK_TIME_TEXT], updated[AK_TIME_TEXT];
     ak_time_text(created, c->created_at);
     ak_time_text(updated, c->updated_at);
-    return json_pack("{s:s, s:s, s:b, s:I, s:I, s:I, s:s, s:{s:s}, s:s, s:s}", "name", c->name,
-                     "description", c->description ? c->description : "", "keep_original",
+    return json_pack("{s:s, s:s, s:b, s:I, s:I, s:I, s:s, s:s?, s:s?, s:{s:s}, s:s, s:s}", "name",
+                     c->name, "description", c->description ? c->description : "", "keep_original",
                      c->keep_original, "images", (json_int_t)c->images, "pictures",
                      (json_int_t)c->pictures, "bytes", (json_int_t)c->bytes, "model", c->model,
-                     "index", "tier", c->tier ? c->tier : "flat", "created_at", created,
-                     "updated_at", updated);
+                     "previous_model", c->retained[0] ? c->retained : NULL, "coming_model",
+                     c->coming[0] ? c->coming : NULL, "index", "tier", c->tier ? c->tier : "flat",
+                     "created_at", created, "updated_at", updated);
 }
 
 static void collection_tag(char tag[AK_TAG_TEXT], const ak_collection *c)

@@ -5,10 +5,10 @@
 #ifndef AK_SERVER_DAEMON_H
 #define AK_SERVER_DAEMON_H
 
-#include "core/describe/model.h"
 #include "index/store.h"
-#include "server/batcher.h"
 #include "server/cursor.h"
+#include "server/encoders.h"
+#include "server/filler.h"
 #include "server/http.h"
 #include "server/keys.h"
 #include "server/picture.h"
@@ -18,14 +18,16 @@
 struct ak_server {
     const ak_server_options *options;
     ak_store *store;
-    ak_model *model; // the one that serves
-    ak_batcher *batcher;
+    ak_encoders *encoders;
+    ak_filler *filler;
     ak_work *work;
     ak_http *http;
     ak_keys *keys;
     ak_budget decoded; // bytes of pictures being decoded
     ak_cursor_key cursor_key;
 };
+
+ak_status ak_server_precision(ak_precision *out, const ak_server_options *options, ak_error *err);
 
 static inline ak_image_limits ak_server_picture_limits(const ak_server *server)
 {

@@ -29,6 +29,12 @@ void ak_handle_image_delete(ak_request *r);
 void ak_handle_image_vector(ak_request *r);
 // thumbnail.c
 void ak_handle_image_thumbnail(ak_request *r);
+// models.c
+void ak_handle_models(ak_request *r);
+void ak_handle_models_post(ak_request *r);
+void ak_handle_model_get(ak_request *r);
+void ak_handle_model_checkpoint(ak_request *r);
+void ak_handle_collection_rollback(ak_request *r);
 // search.c
 void ak_handle_search(ak_request *r);
 

@@ -21,8 +21,8 @@ void ak_handle_readyz(ak_request *r)
 {
     ak_error err = {0};
     json_t *checks = json_object();
-    bool ready = add_check(checks, "model", ak_batcher_ready(r->server->batcher, &err),
-                           ak_model_id(r->server->model), &err);
+    bool ready = add_check(checks, "model", ak_encoders_ready(r->server->encoders, &err),
+                           ak_encoders_base(r->server->encoders), &err);
     ready &=
         add_check(checks, "store", ak_store_writable(r->server->store, &err), "takes writes", &err);
     if (!ready)

@@ -18,6 +18,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define PART_TRIES 4 // changes of model that one upload outlives
+
 typedef struct ingest ingest;
 
 typedef struct {
@@ -27,6 +29,7 @@ typedef struct {
     ak_said said;
     ak_write write;
     bool pinned, ready, submitted;
+    int tries;
     ak_error error; // why it failed before it was handed in
 } part;
 
@@ -34,9 +37,10 @@ struct ingest {
     ak_task end;
     ak_request *request;
     ak_generation *generation;
-    ak_parts parts; // of a multipart body; names are borrowed from it
-    json_t *items;  // of a multipart body; texts are borrowed from it
-    bool many;      // answered 207
+    ak_encoder *encoder; // of the generation's model: its batcher expects the pictures
+    ak_parts parts;      // of a multipart body; names are borrowed from it
+    json_t *items;       // of a multipart body; texts are borrowed from it
+    bool many;           // answered 207
     char if_match[24];
     atomic_size_t holds;
     pthread_mutex_t lock;
@@ -57,6 +61,7 @@ static void ingest_free(ingest *g)
     free(g->pictures);
     json_decref(g->items);
     ak_parts_clear(&g->parts);
+    ak_encoder_release(g->encoder);
     ak_generation_release(g->generation);
     pthread_mutex_destroy(&g->lock);
     free(g);
@@ -135,9 +140,23 @@ static void part_over(part *p)
     drop_hold(g);
 }
 
+// The collection's models changed between its being prepared and its being written: once more.
+static bool goes_again(part *p)
+{
+    if (!p->write.stale || ++p->tries >= PART_TRIES)
+        return false;
+    p->submitted = false;
+    ak_work_finish(p->owner->request->server->work, &p->task);
+    return true;
+}
+
 static void part_written(ak_write *write)
 {
-    part_over(write->arg);
+    part *p = write->arg;
+    if (write->lagging)
+        ak_filler_wake(p->owner->request->server->filler);
+    if (!goes_again(p))
+        part_over(p);
 }
 
 static void submit(part *p)
@@ -164,23 +183,32 @@ static void submit_ready(part *p)
     drop_hold(g);
 }
 
-static void part_embedded(ak_embed *embed)
+// One that goes again has had its turn.
+static void hand_in(part *p)
 {
-    part *p = (part *)((char *)embed - offsetof(part, picture.embed));
-    if (embed->status != AK_OK)
-        p->error = embed->error;
-    p->write.proxy = ak_buf_bytes(&p->picture.proxy);
-    p->write.vector = p->picture.vector;
-    submit_ready(p);
+    if (p->tries)
+        submit(p);
+    else
+        submit_ready(p);
 }
 
-// Everything before the network; *embed says whether the picture has to go through it.
-static ak_status part_prepare(part *p, bool *embed, ak_error *err)
+static void part_embedded(ak_picture *picture)
 {
-    ingest *g = p->owner;
-    ak_server *server = g->request->server;
-    bool known = false;
-    *embed = false;
+    part *p = (part *)((char *)picture - offsetof(part, picture));
+    ak_picture_embedded(picture, &p->error);
+    p->write.proxy = ak_buf_bytes(&picture->proxy);
+    p->write.vector_count = picture->n;
+    for (size_t i = 0; i < picture->n; i++) {
+        const ak_model *model = ak_encoder_model(picture->by[i].encoder);
+        p->write.vectors[i] =
+            (ak_vector){ak_model_id(model), picture->by[i].vector, ak_model_dims(model)};
+    }
+    hand_in(p);
+}
+
+static ak_status part_read(part *p, ak_error *err)
+{
+    ak_server *server = p->owner->request->server;
     if (p->error.status != AK_OK) // its name was bad
         return p->error.status;
     if (ak_picture_peek(&p->picture, server, err) != AK_OK)
@@ -191,26 +219,38 @@ static ak_status part_prepare(part *p, bool *embed, ak_error *err)
     if (ak_store_pin(server->store, &p->write.sha256, err) != AK_OK)
         return err->status;
     p->pinned = true;
-    if (ak_store_known(&known, server->store, g->generation, &p->write.sha256, err) != AK_OK)
+    return AK_OK;
+}
+
+// Everything before the networks; picture.n says how many it has to go through.
+static ak_status part_prepare(part *p, ak_error *err)
+{
+    ingest *g = p->owner;
+    ak_server *server = g->request->server;
+    ak_wanted wanted;
+    ak_picture_clear(&p->picture); // of the try before
+    p->write.vector_count = 0;
+    p->write.proxy = (ak_bytes){0};
+    if (!p->pinned && part_read(p, err) != AK_OK)
         return err->status;
-    if (known)
-        return AK_OK;
-    *embed = true;
-    return ak_picture_prepare(&p->picture, server, g->generation, err);
+    if (ak_store_wanted(&wanted, server->store, g->generation, &p->write.sha256, err) != AK_OK)
+        return err->status;
+    return wanted.n ? ak_picture_prepare(&p->picture, server, &wanted, err) : AK_OK;
 }
 
 static void part_run(ak_task *task)
 {
     part *p = (part *)task;
-    ak_batcher *batcher = p->owner->request->server->batcher; // p may be over after the submit
-    bool embed;
-    if (part_prepare(p, &embed, &p->error) == AK_OK && embed) {
-        p->picture.embed.done = part_embedded;
-        ak_batcher_submit(batcher, &p->picture.embed);
-    } else {
-        submit_ready(p);
-    }
-    ak_batcher_prepared(batcher);
+    bool first = p->tries == 0;
+    ak_encoder *encoder = p->owner->encoder; // p may be over after the submit
+    ak_encoder_keep(encoder);
+    if (part_prepare(p, &p->error) == AK_OK && p->picture.n)
+        ak_picture_embed(&p->picture, part_embedded);
+    else
+        hand_in(p);
+    if (first)
+        ak_batcher_prepared(ak_encoder_batcher(encoder));
+    ak_encoder_release(encoder);
 }
 
 // --- from the request to its parts -------------------------------------------------------------
@@ -243,8 +283,6 @@ static ak_status add_pictures(ingest *g, size_t n, ak_write_kind kind, ak_error 
                               .collection = r->params[0],
                               .id = r->params[1],
                               .if_match = g->if_match[0] ? g->if_match : NULL,
-                              .model = ak_generation_model(g->generation),
-                              .dims = ak_generation_dims(g->generation),
                               .done = part_written,
                               .arg = p};
     }
@@ -347,7 +385,9 @@ static void run_ingest(ak_request *r, ak_write_kind kind)
         goto failed;
     }
     if (ak_store_generation(&g->generation, r->server->store, r->params[0], &err) != AK_OK ||
-        ak_batcher_ready(r->server->batcher, &err) != AK_OK)
+        ak_encoders_ready(r->server->encoders, &err) != AK_OK ||
+        ak_encoder_take(&g->encoder, r->server->encoders, ak_generation_model(g->generation),
+                        &err) != AK_OK)
         goto failed;
     if (kind == AK_WRITE_IMAGE_PUT) {
         ak_image_record there = {0};
@@ -366,7 +406,7 @@ static void run_ingest(ak_request *r, ak_write_kind kind)
         goto failed;
     g->many = multipart && kind == AK_WRITE_IMAGE_ADD;
     size_t n = g->n; // the last push may be the end of g
-    ak_batcher_expect(r->server->batcher, n);
+    ak_batcher_expect(ak_encoder_batcher(g->encoder), n);
     for (size_t i = 0; i < n; i++)
         ak_work_picture(r->server->work, &g->pictures[i].task);
     return;

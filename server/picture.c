@@ -46,37 +46,83 @@ ak_status ak_picture_peek(ak_picture *p, const ak_server *server, ak_error *err)
     return ak_image_peek(&p->info, p->bytes, &limits, err);
 }
 
-ak_status ak_picture_prepare(ak_picture *p, ak_server *server, const ak_generation *generation,
+static ak_status take_encoder(ak_embedding *by, ak_server *server, const char *model, ak_error *err)
+{
+    ak_status status = ak_encoder_take(&by->encoder, server->encoders, model, err);
+    if (status != AK_OK)
+        return status;
+    const ak_model *taken = ak_encoder_model(by->encoder);
+    by->input = ak_alloc(ak_model_input_bytes(taken), 1);
+    by->vector = ak_alloc((size_t)ak_model_dims(taken), sizeof *by->vector);
+    if (!by->input || !by->vector)
+        return ak_fail(err, AK_OUT_OF_MEMORY, "no memory for a picture's descriptor");
+    by->embed.input = by->input;
+    by->embed.vector = by->vector;
+    return AK_OK;
+}
+
+ak_status ak_picture_prepare(ak_picture *p, ak_server *server, const ak_wanted *models,
                              ak_error *err)
 {
-    if (strcmp(ak_generation_model(generation), ak_model_id(server->model)) != 0)
-        return ak_fail(err, AK_INTERNAL,
-                       "the collection is served by model %s, which is not loaded",
-                       ak_generation_model(generation));
     ak_image_limits limits = ak_server_picture_limits(server);
     ak_image pixels = {0};
-    p->input = ak_alloc(ak_model_input_bytes(server->model), 1);
-    p->vector = ak_alloc((size_t)ak_model_dims(server->model), sizeof *p->vector);
-    if (!p->input || !p->vector)
-        return ak_fail(err, AK_OUT_OF_MEMORY, "no memory for a picture's descriptor");
+    ak_status status = AK_OK;
+    while (status == AK_OK && p->n < models->n) {
+        ak_embedding *by = &p->by[p->n];
+        by->picture = p;
+        status = take_encoder(by, server, models->ids[p->n++], err);
+    }
+    if (status != AK_OK)
+        return status;
     // The decoder's bound of 4 bytes a pixel, and 3 for the pixels themselves.
     size_t taken =
         budget_take(&server->decoded, (size_t)p->info.width * (size_t)p->info.height * 7);
-    ak_status status = ak_proxy_make(&pixels, &p->proxy, p->bytes, &limits, err);
+    status = ak_proxy_make(&pixels, &p->proxy, p->bytes, &limits, err);
     budget_give(&server->decoded, taken);
-    if (status == AK_OK)
-        status = ak_model_prepare(p->input, server->model, &pixels, err);
+    for (size_t i = 0; status == AK_OK && i < p->n; i++)
+        status = ak_model_prepare(p->by[i].input, ak_encoder_model(p->by[i].encoder), &pixels, err);
     ak_image_clear(&pixels);
-    p->embed.input = p->input;
-    p->embed.vector = p->vector;
     return status;
+}
+
+static void embedded(ak_embed *embed)
+{
+    ak_embedding *by = (ak_embedding *)((char *)embed - offsetof(ak_embedding, embed));
+    ak_picture *p = by->picture;
+    if (atomic_fetch_sub(&p->waiting, 1) == 1)
+        p->done(p);
+}
+
+void ak_picture_embed(ak_picture *p, void (*done)(ak_picture *picture))
+{
+    size_t n = p->n; // p may be over after the last submit
+    p->done = done;
+    atomic_init(&p->waiting, n);
+    for (size_t i = 0; i < n; i++) {
+        p->by[i].embed.done = embedded;
+        ak_batcher_submit(ak_encoder_batcher(p->by[i].encoder), &p->by[i].embed);
+    }
+}
+
+ak_status ak_picture_embedded(const ak_picture *p, ak_error *err)
+{
+    for (size_t i = 0; i < p->n; i++) {
+        if (p->by[i].embed.status == AK_OK)
+            continue;
+        *err = p->by[i].embed.error;
+        return p->by[i].embed.status;
+    }
+    return AK_OK;
 }
 
 void ak_picture_clear(ak_picture *p)
 {
     ak_buf_clear(&p->proxy);
-    free(p->input);
-    free(p->vector);
-    p->input = NULL;
-    p->vector = NULL;
+    for (size_t i = 0; i < p->n; i++) {
+        free(p->by[i].input);
+        free(p->by[i].vector);
+        ak_encoder_release(p->by[i].encoder);
+        p->by[i] = (ak_embedding){0};
+    }
+    p->n = 0;
 }

@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#define A "/v1/admin"
 #define C "/v1/collections/{c}"
 #define I C "/images/{id}"
 
@@ -33,6 +34,13 @@ static const ak_route routes[] = {
     {"GET", I "/thumbnail", AK_SCOPE_READ, AK_BODY_NONE, false, "size", ak_handle_image_thumbnail},
     {"GET", I "/vector", AK_SCOPE_READ, AK_BODY_NONE, false, "", ak_handle_image_vector},
     {"POST", C "/search", AK_SCOPE_READ, AK_BODY_QUERY, false, "limit", ak_handle_search},
+    {"GET", A "/models", AK_SCOPE_ADMIN, AK_BODY_NONE, false, "limit cursor", ak_handle_models},
+    {"POST", A "/models", AK_SCOPE_ADMIN, AK_BODY_MODEL, false, "", ak_handle_models_post},
+    {"GET", A "/models/{m}", AK_SCOPE_ADMIN, AK_BODY_NONE, false, "", ak_handle_model_get},
+    {"GET", A "/models/{m}/checkpoint", AK_SCOPE_ADMIN, AK_BODY_NONE, false, "",
+     ak_handle_model_checkpoint},
+    {"POST", A "/collections/{c}:rollback", AK_SCOPE_ADMIN, AK_BODY_NONE, false, "",
+     ak_handle_collection_rollback},
 };
 
 enum { ROUTES = sizeof routes / sizeof *routes };
@@ -43,22 +51,38 @@ void ak_server_print_routes(FILE *out)
         fprintf(out, "%s %s\n", routes[i].method, routes[i].path);
 }
 
+// "{m}:promote" fits "abc:promote": *cut is where the parameter ends, NULL at the segment's end.
+static bool verb_fits(char **cut, char *segment, const char *part, size_t n)
+{
+    const char *verb = memchr(part, '}', n) + 1;
+    size_t verb_n = n - (size_t)(verb - part), segment_n = strlen(segment);
+    *cut = verb_n && segment_n > verb_n ? segment + segment_n - verb_n : NULL;
+    return verb_n == 0 || (*cut && memcmp(*cut, verb, verb_n) == 0);
+}
+
 // Whether the request's path is the pattern's; fills params with what stands for {...}.
 static bool path_fits(ak_request *r, const char *pattern)
 {
     size_t used = 0, param = 0;
+    char *cut = NULL;
     for (const char *at = pattern; *at; used++) {
         size_t n = strcspn(++at, "/");
         if (used == r->segment_count)
             return false;
-        const char *segment = r->segments[used];
-        if (*at == '{')
+        char *segment = r->segments[used];
+        if (*at == '{' && verb_fits(&cut, segment, at, n))
             r->params[param++] = segment;
+        else if (*at == '{')
+            return false;
         else if (strlen(segment) != n || memcmp(segment, at, n) != 0)
             return false;
         at += n;
     }
-    return used == r->segment_count;
+    if (used != r->segment_count)
+        return false;
+    if (cut)
+        *cut = 0;
+    return true;
 }
 
 // Finds the route; when only the method is wrong, notes the methods that are offered.
@@ -120,6 +144,9 @@ static ak_status check_body(ak_request *r, ak_error *err)
             return ak_fail(err, AK_UNSUPPORTED_MEDIA,
                            "the Content-Type is \"%.64s\"; send application/json",
                            type ? type : "");
+        return AK_OK;
+    case AK_BODY_MODEL:
+        r->body_limit = o->checkpoint_bytes;
         return AK_OK;
     case AK_BODY_PICTURE:
     case AK_BODY_QUERY:

@@ -11,10 +11,11 @@ typedef enum {
     AK_BODY_JSON,
     AK_BODY_PICTURE, // raw or multipart
     AK_BODY_QUERY,   // raw, multipart or JSON
+    AK_BODY_MODEL,   // raw
 } ak_body;
 
 struct ak_route {
-    const char *method, *path; // "{c}" and "{id}" stand for one segment each
+    const char *method, *path; // "{c}" stands for one segment, "{c}:verb" for one that ends so
     ak_scope scope;
     ak_body body;
     bool at_once;      // on the network thread: touches memory alone

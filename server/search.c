@@ -24,7 +24,7 @@ typedef struct {
     ak_parts parts;
     json_t *json;
     ak_picture picture;
-    float *vector; // (dims); the picture's own when one was uploaded
+    float *vector; // (dims); an uploaded picture's is its embedding's
     const char *self;
     int64_t limit;
     double min_score;
@@ -33,7 +33,7 @@ typedef struct {
 
 static void search_free(search *s)
 {
-    if (s->vector != s->picture.vector)
+    if (!s->picture.n)
         free(s->vector);
     ak_picture_clear(&s->picture);
     json_decref(s->json);
@@ -76,10 +76,10 @@ static void search_run(ak_task *task)
 {
     search *s = (search *)task;
     ak_request *r = s->request;
-    ak_error err = s->picture.embed.error;
+    ak_error err = {0};
     ak_hits hits = {0};
     float *room = NULL;
-    if (s->picture.embed.status != AK_OK)
+    if (ak_picture_embedded(&s->picture, &err) != AK_OK)
         goto done;
     ak_search asked = {.query = s->vector,
                        .limit = (size_t)s->limit,
@@ -109,24 +109,25 @@ done:
 
 // --- by an uploaded picture --------------------------------------------------------------------
 
-static void search_embedded(ak_embed *embed)
+static void search_embedded(ak_picture *picture)
 {
-    search *s = (search *)((char *)embed - offsetof(search, picture.embed));
+    search *s = (search *)((char *)picture - offsetof(search, picture));
     ak_work_finish(s->request->server->work, &s->task);
 }
 
+// By the model of the generation that is searched, whatever serves the collection by then.
 static ak_status embed_picture(search *s, ak_bytes bytes, ak_error *err)
 {
     ak_server *server = s->request->server;
+    ak_wanted model = {.n = 1};
+    snprintf(model.ids[0], sizeof model.ids[0], "%s", ak_generation_model(s->generation));
     s->picture.bytes = bytes;
-    if (ak_batcher_ready(server->batcher, err) != AK_OK ||
-        ak_picture_peek(&s->picture, server, err) != AK_OK)
+    if (ak_encoders_ready(server->encoders, err) != AK_OK ||
+        ak_picture_peek(&s->picture, server, err) != AK_OK ||
+        ak_picture_prepare(&s->picture, server, &model, err) != AK_OK)
         return err->status;
-    if (ak_picture_prepare(&s->picture, server, s->generation, err) != AK_OK)
-        return err->status;
-    s->vector = s->picture.vector;
-    s->picture.embed.done = search_embedded;
-    ak_batcher_submit(server->batcher, &s->picture.embed);
+    s->vector = s->picture.by[0].vector;
+    ak_picture_embed(&s->picture, search_embedded);
     return AK_OK;
 }
 

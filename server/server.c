@@ -22,55 +22,69 @@ static size_t cores(void)
     return n > 0 ? (size_t)n : 1;
 }
 
-// The shipped model goes into a folder that has none yet; what serves is read back from there, so
-// that a newer release does not change what stored vectors mean.
-static ak_status open_model(ak_server *s, ak_error *err)
+// The first model of a folder becomes its base model. Another one, of a newer release, is a
+// candidate: what collections are served by changes only when somebody promotes it.
+static ak_status keep_model(ak_server *s, ak_bytes file, bool first, ak_error *err)
 {
-    const ak_server_options *o = s->options;
-    ak_model *shipped = NULL;
-    ak_buf file = {0};
-    char id[AK_NAME_MAX + 1];
-    ak_status status = ak_store_base_model(id, s->store, err);
-    if (status == AK_OK && !id[0]) {
-        if (o->model_path)
-            status = ak_file_read(&file, o->model_path, AK_MODEL_FILE_LIMIT, err);
-        else if (!o->model_bytes.n)
-            status = ak_fail(err, AK_NOT_FOUND,
-                             "the data folder has no model yet, and none was given to start with");
-        ak_bytes bytes = o->model_path ? ak_buf_bytes(&file) : o->model_bytes;
-        if (status == AK_OK)
-            status = ak_model_read(&shipped, bytes, err);
-        if (status == AK_OK)
-            status = ak_store_model_add(s->store,
-                                        &(ak_model_facts){.id = ak_model_id(shipped),
-                                                          .dims = ak_model_dims(shipped),
-                                                          .state = AK_MODEL_IMPORTED},
-                                        bytes, err);
-        if (status == AK_OK)
-            status = ak_store_base_model(id, s->store, err);
-        ak_buf_clear(&file);
+    ak_model *model = NULL;
+    ak_model_record there;
+    char id[AK_MODEL_ID_HEX + 1];
+    ak_sha256 sum = ak_sha256_of(file);
+    ak_hex(id, sum.at, AK_MODEL_ID_HEX / 2);
+    if (ak_store_model(&there, s->store, id, NULL) == AK_OK) {
+        ak_model_record_clear(&there);
+        return AK_OK;
     }
-    if (status == AK_OK)
-        status = ak_store_model_read(&file, s->store, id, err);
-    if (status == AK_OK)
-        status = ak_model_read(&s->model, ak_buf_bytes(&file), err);
-    ak_buf_clear(&file);
-    ak_model_free(shipped);
+    ak_status status = ak_model_read(&model, file, err);
+    if (status == AK_OK) {
+        ak_model_facts facts = {.id = ak_model_id(model),
+                                .dims = ak_model_dims(model),
+                                .state = first ? AK_MODEL_IMPORTED : AK_MODEL_CANDIDATE,
+                                .lineage = "{\"source\": \"release\"}"};
+        status = ak_store_model_add(s->store, &facts, file, err);
+    }
+    ak_model_free(model);
     return status;
 }
 
-static ak_status read_precision(ak_precision *out, const char *text, ak_error *err)
+static ak_status open_models(ak_server *s, const ak_batcher_options *batcher, ak_error *err)
+{
+    const ak_server_options *o = s->options;
+    ak_buf file = {0};
+    ak_bytes bytes = o->model_bytes;
+    char base[AK_NAME_MAX + 1];
+    ak_status status = ak_store_base_model(base, s->store, err);
+    if (status == AK_OK && o->model_path) {
+        status = ak_file_read(&file, o->model_path, AK_MODEL_FILE_LIMIT, err);
+        bytes = ak_buf_bytes(&file);
+    }
+    if (status == AK_OK && !bytes.n && !base[0])
+        status = ak_fail(err, AK_NOT_FOUND,
+                         "the data folder has no model yet, and none was given to start with");
+    if (status == AK_OK && bytes.n)
+        status = keep_model(s, bytes, !base[0], err);
+    if (status != AK_OK && base[0]) {
+        ak_log(AK_LOG_WARN, "the model of this release is not kept: %s", err->text);
+        status = AK_OK;
+    }
+    ak_buf_clear(&file);
+    return status == AK_OK
+               ? ak_encoders_open(&s->encoders, s->store, batcher, (size_t)o->loaded_models, err)
+               : status;
+}
+
+ak_status ak_server_precision(ak_precision *out, const ak_server_options *options, ak_error *err)
 {
     static const char *const names[] = {"auto", "f32", "bf16"};
     static const ak_precision values[] = {AK_PRECISION_AUTO, AK_PRECISION_F32, AK_PRECISION_BF16};
     for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
-        if (strcmp(text, names[i]) == 0) {
+        if (strcmp(options->precision, names[i]) == 0) {
             *out = values[i];
             return AK_OK;
         }
     }
     return ak_fail(err, AK_BAD_VALUE, "setting precision is \"%.32s\"; it takes auto, f32 or bf16",
-                   text);
+                   options->precision);
 }
 
 // A folder that cannot be written serves on; its cursors then end with the process.
@@ -96,17 +110,19 @@ ak_status ak_server_start(ak_server **out, const ak_server_options *options, ak_
     ak_budget_init(&s->decoded, (size_t)options->decoded_bytes);
     ak_store_options store = AK_STORE_OPTIONS_DEFAULT;
     store.disk_floor = options->disk_floor;
+    store.spare_models = (size_t)options->spare_models;
     // Every write in flight has a place: the slots of pictures, and one a request for the rest.
     store.write_queue = (size_t)(options->ingest_pictures + options->work_queue);
     ak_batcher_options batcher = {.threads = (int)options->embed_threads,
                                   .wait_us = (unsigned)options->batch_wait_us};
     ak_http_handler handler = {.head = ak_routes_head, .complete = ak_routes_complete, .server = s};
-    if (read_precision(&batcher.precision, options->precision, err) != AK_OK ||
+    if (ak_server_precision(&batcher.precision, options, err) != AK_OK ||
         ak_store_open(&s->store, options->data, &store, err) != AK_OK ||
-        open_model(s, err) != AK_OK || ak_keys_open(&s->keys, options, err) != AK_OK ||
-        ak_batcher_start(&s->batcher, s->model, &batcher, err) != AK_OK ||
+        open_models(s, &batcher, err) != AK_OK || ak_keys_open(&s->keys, options, err) != AK_OK ||
         ak_work_start(&s->work, options->workers ? (size_t)options->workers : cores(),
-                      (size_t)options->work_queue, (size_t)options->ingest_pictures, err) != AK_OK)
+                      (size_t)options->work_queue, (size_t)options->ingest_pictures,
+                      err) != AK_OK ||
+        ak_filler_start(&s->filler, s, err) != AK_OK)
         goto failed;
     open_cursor_key(s);
     if (ak_http_start(&s->http, options, &handler, err) != AK_OK)
@@ -128,12 +144,12 @@ void ak_server_stop(ak_server *s)
     if (!s)
         return;
     ak_http_stop(s->http);
+    ak_filler_stop(s->filler);
     ak_work_stop(s->work);
-    ak_batcher_stop(s->batcher);
+    ak_encoders_close(s->encoders);
     ak_keys_close(s->keys);
     if (s->store)
         ak_store_close(s->store);
-    ak_model_free(s->model);
     ak_budget_clear(&s->decoded);
     free(s);
 }

@@ -1,7 +1,8 @@
 // The daemon's door: options in, a running server out.
 //
-// Threads it starts: network threads (http.c), workers (work.c), the batcher (batcher.c) and the
-// store's writer. All functions here belong to the thread that starts and stops the server.
+// Threads it starts: network threads (http.c), workers (work.c), a batcher for each loaded
+// model (batcher.c), the filler (filler.c) and the store's writer. All functions here belong to the
+// thread that starts and stops the server.
 #ifndef AK_SERVER_SERVER_H
 #define AK_SERVER_SERVER_H
 
@@ -17,6 +18,7 @@
     N(upload_part_bytes, 64 * AK_MIB, 1, 1024 * AK_MIB, "bytes", "one picture of an upload")       \
     N(upload_bytes, 256 * AK_MIB, 1, 2048 * AK_MIB, "bytes", "body of an upload")                  \
     N(upload_parts, 100, 1, 1000, "parts", "pictures in one multipart upload")                     \
+    N(checkpoint_bytes, 64 * AK_MIB, 1, 256 * AK_MIB, "bytes", "a model that is imported")         \
     N(json_bytes, AK_MIB, 1, 64 * AK_MIB, "bytes", "JSON body")                                    \
     N(json_depth, 32, 1, 512, "levels", "nesting of a JSON body")                                  \
     N(picture_pixels, 100000000, 1, 1000000000, "pixels", "width x height of a picture")           \
@@ -37,6 +39,8 @@
     N(workers, 0, 0, 1024, "threads", "worker threads; 0: one a core")                             \
     N(network_threads, 2, 1, 64, "threads", "threads that read and write sockets")                 \
     N(embed_threads, 0, 0, 1024, "threads", "threads of the network's batches; 0: one a core")     \
+    N(loaded_models, 4, 1, 64, "models", "models in memory, the base one among them")              \
+    N(spare_models, 16, 0, 10000, "models", "models kept on disk that no collection needs")        \
     N(batch_wait_us, 8000, 0, 1000000, "us", "how long a batch waits for pictures on their way")   \
     N(disk_floor, 64 * AK_MIB, 0, UINT64_MAX, "bytes", "free disk under which writes are refused") \
     N(stop_s, 30, 1, 3600, "s", "how long stopping waits for requests in flight")                  \

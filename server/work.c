@@ -16,7 +16,7 @@ struct ak_work {
     pthread_cond_t wake;
     queue requests, pictures, ends;
     size_t request_limit, request_count; // counts those being worked on, too
-    size_t slots;                        // free ones
+    size_t slots, slot_count;            // free ones, all
     bool picture_turn, stopping;
     size_t thread_count;
     pthread_t *threads;
@@ -101,7 +101,7 @@ ak_status ak_work_start(ak_work **out, size_t threads, size_t requests, size_t s
     queue_init(&w->pictures);
     queue_init(&w->ends);
     w->request_limit = requests;
-    w->slots = slots;
+    w->slots = w->slot_count = slots;
     for (; w->thread_count < threads; w->thread_count++) {
         int failed = pthread_create(&w->threads[w->thread_count], NULL, work_main, w);
         if (failed) {
@@ -112,6 +112,14 @@ ak_status ak_work_start(ak_work **out, size_t threads, size_t requests, size_t s
     }
     *out = w;
     return AK_OK;
+}
+
+bool ak_work_busy(ak_work *w)
+{
+    pthread_mutex_lock(&w->lock);
+    bool busy = w->request_count || w->pictures.first || w->slots < w->slot_count;
+    pthread_mutex_unlock(&w->lock);
+    return busy;
 }
 
 void ak_work_stop(ak_work *w)

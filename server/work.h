@@ -30,6 +30,9 @@ void ak_work_stop(ak_work *work); // runs what is queued, then ends; NULL is fin
 // Whether one more request would be taken; any thread.
 bool ak_work_has_room(ak_work *work);
 
+// Whether there is a request or picture that waits or is worked on; any thread.
+bool ak_work_busy(ak_work *work);
+
 // False when the queue is full. A taken request counts until ak_work_request_done.
 bool ak_work_request(ak_work *work, ak_task *task);
 void ak_work_request_done(ak_work *work);

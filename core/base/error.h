@@ -33,6 +33,9 @@
     X(MISDIRECTED, "misdirected", 421, 3, "This host is not served here")                          \
     X(BROKEN_IMAGE, "broken_image", 422, 1, "The picture cannot be decoded")                       \
     X(IMAGE_TOO_LARGE, "image_too_large", 422, 1, "The picture has too many pixels")               \
+    X(BROKEN_MODEL, "broken_model", 422, 1, "The checkpoint is damaged")                           \
+    X(FOREIGN_MODEL, "foreign_model", 422, 1, "The checkpoint is none that this Akin serves")      \
+    X(OTHER_DIMENSIONS, "other_dimensions", 422, 1, "The model makes vectors of another length")   \
     X(HEADERS_TOO_LARGE, "headers_too_large", 431, 2, "The headers are too large")                 \
     X(INTERNAL, "internal", 500, 3, "A fault of the server")                                       \
     X(OUT_OF_MEMORY, "out_of_memory", 500, 3, "Memory ran out")                                    \

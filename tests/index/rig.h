@@ -136,9 +136,8 @@ static inline void rig_fill(rig_upload *upload, ak_write_kind kind, const char *
         .info = {.format = AK_FORMAT_JPEG, .width = 640, .height = 480, .orientation = 1},
         .original = {(const uint8_t *)upload->original, sizeof upload->original},
         .proxy = {(const uint8_t *)upload->proxy, sizeof upload->proxy},
-        .model = MODEL,
-        .vector = upload->vector,
-        .dims = DIMS,
+        .vectors = {{MODEL, upload->vector, DIMS}},
+        .vector_count = 1,
     };
     upload->write.sha256 = ak_sha256_of(upload->write.original);
 }

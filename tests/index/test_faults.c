@@ -207,11 +207,12 @@ static void a_newer_database_is_refused(void **state)
         ak_error err = {0};
         ak_store_close(rig_open(folder));
         assert_int_equal(reopen_after(folder, files[i],
-                                      "INSERT INTO migrations VALUES (2, 'later', '00', 0)", &err),
+                                      "INSERT INTO migrations VALUES (99, 'later', '00', 0)", &err),
                          AK_CONFLICT);
         assert_non_null(strstr(err.text, "newer Akin"));
         assert_int_equal(
-            reopen_after(folder, files[i], "DELETE FROM migrations WHERE number = 2", &err), AK_OK);
+            reopen_after(folder, files[i], "DELETE FROM migrations WHERE number = 99", &err),
+            AK_OK);
         assert_int_equal(
             reopen_after(folder, files[i], "UPDATE migrations SET sha256 = '00'", &err),
             AK_CORRUPT);

@@ -242,7 +242,7 @@ static void bad_fields_are_refused_with_value_and_limit(void **state)
     upload->vector[3] = NAN;
     assert_int_equal(ak_store_write(at->store, &upload->write, &err), AK_BAD_VECTOR);
     rig_fill(upload, AK_WRITE_IMAGE_ADD, "n", 5);
-    upload->write.dims = 3;
+    upload->write.vectors[0].dims = 3;
     assert_int_equal(ak_store_write(at->store, &upload->write, &err), AK_BAD_VECTOR);
     free(upload);
     ak_collection collection = rig_collection(at->store);
@@ -297,27 +297,28 @@ static void a_pinned_picture_outlives_its_last_image(void **state)
 {
     place *at = *state;
     ak_error err = {0};
-    bool known = false;
+    ak_wanted wanted;
     ak_sha256 sum = rig_sum(1);
     ak_generation *generation = rig_generation(at->store);
     assert_int_equal(rig_add(at->store, "a", 1), AK_OK);
     rig_ok(ak_store_pin(at->store, &sum, &err), &err);
     assert_int_equal(rig_delete(at->store, "a"), AK_OK);
     assert_int_equal(rig_add(at->store, "z", 9), AK_OK); // the cleaning after the deletion is over
-    rig_ok(ak_store_known(&known, at->store, generation, &sum, &err), &err);
-    assert_true(known);
-    // Known, so neither proxy nor vector is sent.
+    rig_ok(ak_store_wanted(&wanted, at->store, generation, &sum, &err), &err);
+    assert_int_equal(wanted.n, 0);
+    // Nothing is wanted, so neither proxy nor vector is sent.
     rig_upload *upload = malloc(sizeof *upload);
     rig_fill(upload, AK_WRITE_IMAGE_ADD, "b", 1);
-    upload->write.vector = NULL;
+    upload->write.vector_count = 0;
     upload->write.proxy = (ak_bytes){0};
     rig_ok(ak_store_write(at->store, &upload->write, &err), &err);
     ak_image_record_clear(&upload->write.record);
     assert_int_equal(rig_delete(at->store, "b"), AK_OK);
     ak_store_unpin(at->store, &sum);
     rig_until(at->store, false, "SELECT count(*) FROM pictures", 1);
-    rig_ok(ak_store_known(&known, at->store, generation, &sum, &err), &err);
-    assert_false(known);
+    rig_ok(ak_store_wanted(&wanted, at->store, generation, &sum, &err), &err);
+    assert_int_equal(wanted.n, 1);
+    assert_string_equal(wanted.ids[0], MODEL);
     upload->write.id = "d";
     assert_int_equal(ak_store_write(at->store, &upload->write, &err), AK_CONFLICT);
     free(upload);

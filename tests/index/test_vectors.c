@@ -63,7 +63,7 @@ static void search_sees_only_published_rows(void **state)
 {
     (void)state;
     ak_vectors *vectors = make();
-    ak_vectors_begin(vectors);
+    ak_vectors_begin(vectors, ak_vectors_published(vectors) + 1);
     append(vectors, 1, 1);
     ak_vectors_answer answer = ask(vectors, 1, 1, 10);
     assert_int_equal(answer.n, 0); // laid down, not published
@@ -78,7 +78,7 @@ static void search_sees_only_published_rows(void **state)
     ak_vectors_answer_clear(&answer);
 
     // An update: the old row until it is published, the new one after, never both or neither.
-    ak_vectors_begin(vectors);
+    ak_vectors_begin(vectors, ak_vectors_published(vectors) + 1);
     assert_int_equal(ak_vectors_remove(vectors, 1, NULL), AK_OK);
     append(vectors, 1, 2);
     answer = ask(vectors, 2, 1, 10);
@@ -95,22 +95,22 @@ static void a_retracted_batch_was_never_there(void **state)
 {
     (void)state;
     ak_vectors *vectors = make();
-    ak_vectors_begin(vectors);
+    ak_vectors_begin(vectors, ak_vectors_published(vectors) + 1);
     append(vectors, 1, 1);
     append(vectors, 2, 2);
     ak_vectors_publish(vectors);
     assert_int_equal(ak_vectors_fold(vectors, NULL), AK_OK);
-    ak_vectors_begin(vectors);
+    ak_vectors_begin(vectors, ak_vectors_published(vectors) + 1);
     append(vectors, 3, 3);
     ak_vectors_publish(vectors);
-    ak_vectors_begin(vectors);
+    ak_vectors_begin(vectors, ak_vectors_published(vectors) + 1);
     assert_int_equal(ak_vectors_remove(vectors, 1, NULL), AK_OK); // of main
     assert_int_equal(ak_vectors_remove(vectors, 3, NULL), AK_OK); // of the tail
     append(vectors, 4, 4);
     assert_int_equal(ak_vectors_remove(vectors, 4, NULL), AK_OK); // of the batch itself
     append(vectors, 5, 5);
     ak_vectors_retract(vectors);
-    ak_vectors_begin(vectors);
+    ak_vectors_begin(vectors, ak_vectors_published(vectors) + 1);
     append(vectors, 6, 6); // the sequence is used again
     ak_vectors_publish(vectors);
     for (int folded = 0; folded < 2; folded++) {
@@ -132,14 +132,14 @@ static void over_fetch_goes_past_hundreds_of_tombstones(void **state)
 {
     (void)state;
     ak_vectors *vectors = make();
-    ak_vectors_begin(vectors);
+    ak_vectors_begin(vectors, ak_vectors_published(vectors) + 1);
     for (int i = 0; i < 2000; i++)
         append(vectors, i + 1, (uint32_t)i);
     ak_vectors_publish(vectors);
     assert_int_equal(ak_vectors_fold(vectors, NULL), AK_OK);
     ak_vectors_answer before = ask(vectors, 2, 5, 500);
     assert_int_equal(before.n, 500);
-    ak_vectors_begin(vectors);
+    ak_vectors_begin(vectors, ak_vectors_published(vectors) + 1);
     for (size_t i = 0; i < 490; i++)
         assert_int_equal(ak_vectors_remove(vectors, before.items[i].row.image, NULL), AK_OK);
     ak_vectors_publish(vectors);
@@ -157,10 +157,10 @@ static void a_search_older_than_main_is_told_to_look_again(void **state)
 {
     (void)state;
     ak_vectors *vectors = make();
-    ak_vectors_begin(vectors);
+    ak_vectors_begin(vectors, ak_vectors_published(vectors) + 1);
     append(vectors, 1, 1);
     ak_vectors_publish(vectors);
-    ak_vectors_begin(vectors);
+    ak_vectors_begin(vectors, ak_vectors_published(vectors) + 1);
     assert_int_equal(ak_vectors_remove(vectors, 1, NULL), AK_OK);
     ak_vectors_publish(vectors);
     assert_int_equal(ak_vectors_fold(vectors, NULL), AK_OK); // the row of sequence 2 is gone
@@ -177,7 +177,7 @@ static void all_that_tie_with_the_last_are_returned(void **state)
 {
     (void)state;
     ak_vectors *vectors = make();
-    ak_vectors_begin(vectors);
+    ak_vectors_begin(vectors, ak_vectors_published(vectors) + 1);
     for (int i = 0; i < 300; i++)
         append(vectors, i + 1, 7); // one picture, three hundred images
     append(vectors, 1000, 8);
@@ -292,7 +292,7 @@ static void search_equals_brute_force_among_writes_and_folds(void **state)
         uint16_t *now = w->picture[sequence];
         memcpy(now, w->picture[sequence - 1], sizeof *w->picture);
         bool retract = ak_random_below(&random, 8) == 0;
-        ak_vectors_begin(w->vectors);
+        ak_vectors_begin(w->vectors, ak_vectors_published(w->vectors) + 1);
         for (uint32_t i = ak_random_below(&random, 20); i > 0; i--) {
             uint32_t image = ak_random_below(&random, IMAGES);
             uint16_t picture = (uint16_t)(ak_random_below(&random, 4) ? image * 5 + i + 1 : 0);

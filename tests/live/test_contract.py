@@ -46,6 +46,16 @@ class TheContract(unittest.TestCase):
         self.assertEqual(call("GET", c + "/images/p/vector").status, 200)
         self.assertEqual(call("POST", c + "/images:check", {"sha256": []}).json, {"items": []})
         self.assertEqual(call("POST", c + "/search", {"id": "p"}).status, 200)
+        models = call("GET", "/v1/admin/models").json["items"]
+        self.assertEqual([(m["state"], m["base"]) for m in models], [("serving", True)])
+        m = "/v1/admin/models/" + models[0]["id"]
+        self.assertEqual(call("GET", m).json, models[0])
+        checkpoint = call("GET", m + "/checkpoint")
+        self.assertEqual(len(checkpoint.body), models[0]["bytes"])
+        self.assertEqual(call("POST", "/v1/admin/models", checkpoint.body,
+                              {"Content-Type": "application/octet-stream"}).status, 200)
+        self.assertEqual(call("POST", "/v1/admin/collections/contract:rollback").json["code"],
+                         "conflict")
         self.assertEqual(call("GET", "/livez").json, {"status": "alive"})
         self.assertEqual(call("GET", "/readyz").json["status"], "ready")
         self.assertIn(b"openapi: 3.1", call("GET", "/openapi.yaml").body)
