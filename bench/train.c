@@ -246,13 +246,12 @@ static void compare(json_t *all, const bench_options *o)
         n += KINDS;
     }
     make_pictures(&pictures);
-    ak_recipe recipe = ak_recipe_default;
-    recipe.views_total = 1ull << 50;
-    recipe.late_from = 2;
-    recipe.rate = 1e-3f;
-    recipe.threads = omp_get_max_threads();
+    ak_recipe recipe = ak_recipe_default();
+    recipe.late_from = 1;
+    recipe.optimiser.rate = 1e-3;
+    const ak_train_length length = {.views = 1ull << 50, .threads = omp_get_max_threads()};
     whole trainer = {.times = times};
-    bench_ok(ak_trainer_new(&trainer.trainer, &pictures, &recipe, &err), &err);
+    bench_ok(ak_trainer_new(&trainer.trainer, &pictures, &recipe, &length, &err), &err);
     usleep(1000000);
     int augmented = n++;
     cases[augmented] =

@@ -2,14 +2,15 @@
 //
 // Beside the model FILE lies FILE.state, the run's whole state, replaced every --save-minutes and
 // when the run is stopped by SIGINT or SIGTERM; --resume goes on from it.
+#include "cli/train.h"
 #include "cli/cli.h"
 #include "cli/options.h"
+#include "cli/report.h"
 #include "core/base/clock.h"
 #include "core/base/file.h"
 #include "core/describe/model_build.h"
-#include "core/learn/trainer.h"
 
-#include <math.h>
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,14 +21,17 @@
 
 typedef struct {
     ak_recipe recipe;
+    ak_train_length length;
+    const char *recipe_name;
+    ak_option_list sets; // KEY=VALUE
     char **data;
     size_t data_n;
     const char *first; // what stood behind --data
-    const char *out, *cache;
-    char *state;
-    bool resume, json, f32;
-    long views, seed, batch, side, late_side, keep_side, memory, threads, serve_side, dims, fit;
-    double minutes, late_from, rate, save_minutes, power, shrink, colour;
+    const char *out, *plot, *cache;
+    char *state, *log;
+    bool resume, json, f32, list;
+    long views, seed, keep_side, memory, threads, measure_every;
+    double minutes, save_minutes;
 } job;
 
 static volatile sig_atomic_t stopped;
@@ -47,26 +51,59 @@ void ak_cli_wait_passively(char **argv)
     execv("/proc/self/exe", argv);
 }
 
+static int list_recipes(bool json)
+{
+    json_t *items = json_array();
+    for (const ak_named_recipe *r = ak_named_recipes; r->name; r++) {
+        ak_recipe recipe;
+        if (!json)
+            printf("%-14s %s\n", r->name, r->about);
+        else if (ak_recipe_load(&recipe, r->name, NULL) == AK_OK)
+            json_array_append_new(items, json_pack("{s:s, s:s, s:o}", "name", r->name, "about",
+                                                   r->about, "recipe", ak_recipe_write(&recipe)));
+    }
+    if (json)
+        ak_report_print(json_pack("{s:O}", "items", items));
+    json_decref(items);
+    return 0;
+}
+
+// The recipe, then what the command line sets of it.
+static ak_status choose_recipe(job *j, ak_error *err)
+{
+    ak_status status = ak_recipe_load(&j->recipe, j->recipe_name, err);
+    for (size_t i = 0; i < j->sets.n && status == AK_OK; i++)
+        status = ak_recipe_set(&j->recipe, j->sets.at[i], err);
+    if (j->seed >= 0)
+        j->recipe.seed = (uint64_t)j->seed;
+    if (j->f32)
+        j->recipe.bf16 = false;
+    j->length = (ak_train_length){.views = (uint64_t)j->views,
+                                  .minutes = j->minutes,
+                                  .threads = (int)j->threads,
+                                  .measure_every = (uint64_t)j->measure_every};
+    return status;
+}
+
 static int parse(job *j, int argc, char **argv)
 {
     const ak_option table[] = {
         {AK_OPTION_TEXT, "data", "PATH...",
          "tars or folders; the first folder in a name is the class", &j->first, 0, 0},
-        {AK_OPTION_TEXT, "out", "FILE", "the model; FILE.state is the run's state", &j->out, 0, 0},
+        {AK_OPTION_TEXT, "out", "FILE",
+         "the model; FILE.state is the run's state, FILE.log its measures", &j->out, 0, 0},
+        {AK_OPTION_TEXT, "recipe", "NAME|FILE", "objectives, network, views ... (default)",
+         &j->recipe_name, 0, 0},
+        {AK_OPTION_LIST, "set", "KEY=VALUE", "one value of the recipe: views.hue=0.05", &j->sets, 0,
+         0},
+        {AK_OPTION_FLAG, "recipes", NULL, "list the built-in recipes (--json: whole) and end",
+         &j->list, 0, 0},
         {AK_OPTION_NUMBER, "views", "N", "length of the run in views, two a picture and step",
          &j->views, 1, 1e15},
         {AK_OPTION_REAL, "minutes", "M", "length of the run in minutes of training", &j->minutes,
          0.001, 1e6},
         {AK_OPTION_FLAG, "resume", NULL, "go on from FILE.state", &j->resume, 0, 0},
-        {AK_OPTION_NUMBER, "seed", "N", "1", &j->seed, 0, 1e15},
-        {AK_OPTION_NUMBER, "batch", "N", "pictures a step (128)", &j->batch, 2, 4096},
-        {AK_OPTION_NUMBER, "side", "PX", "of the views (64)", &j->side, 8, 1024},
-        {AK_OPTION_NUMBER, "late-side", "PX", "of the views late in the run (96)", &j->late_side, 8,
-         1024},
-        {AK_OPTION_REAL, "late-from", "SHARE", "of the run, from where on it is late (0.8)",
-         &j->late_from, 0, 1},
-        {AK_OPTION_REAL, "rate", "R", "the learning rate at its highest (0.15)", &j->rate, 1e-9,
-         100},
+        {AK_OPTION_NUMBER, "seed", "N", "the recipe's (1)", &j->seed, 0, 1e15},
         {AK_OPTION_NUMBER, "keep-side", "PX", "shorter side that pictures are kept with (128)",
          &j->keep_side, 8, 1024},
         {AK_OPTION_NUMBER, "memory", "MIB", "for the decoded pictures (16384)", &j->memory, 1, 1e9},
@@ -75,23 +112,17 @@ static int parse(job *j, int argc, char **argv)
         {AK_OPTION_NUMBER, "threads", "N", "that make views (2)", &j->threads, 1, 64},
         {AK_OPTION_REAL, "save-minutes", "M", "between saved states (10)", &j->save_minutes, 0.001,
          1e6},
+        {AK_OPTION_NUMBER, "measure-every", "N", "steps between measures (50)", &j->measure_every,
+         1, 1e9},
+        {AK_OPTION_TEXT, "plot", "SVG", "draw the curves of FILE.log; without --data, that alone",
+         &j->plot, 0, 0},
         {AK_OPTION_FLAG, "f32", NULL, "compute in f32 where bf16 would be faster", &j->f32, 0, 0},
-        {AK_OPTION_NUMBER, "serve-side", "PX", "what the model serves at (112)", &j->serve_side, 16,
-         512},
-        {AK_OPTION_NUMBER, "dims", "N", "of the descriptor (256)", &j->dims, 1, 4096},
-        {AK_OPTION_REAL, "power", "P", "of the whitening (0.75)", &j->power, 0, 2},
-        {AK_OPTION_REAL, "shrink", "S", "of the whitening, in mean eigenvalues (0.1)", &j->shrink,
-         0, 10},
-        {AK_OPTION_REAL, "colour", "W", "weight of the colour part, 0 for none (3.7)", &j->colour,
-         0, 1000},
-        {AK_OPTION_NUMBER, "fit", "N", "training pictures that the whitening is fitted on (12000)",
-         &j->fit, 2, 1e7},
         {0}};
     const ak_usage usage = {
         .command = "train",
         .operands = "--data TAR|DIR... --out FILE (--views N | --minutes M)",
-        .about = "Trains an encoder: class-proxy softmax over the folders' names plus two-view\n"
-                 "NT-Xent. --json: progress and result as JSON lines.",
+        .about = "Trains an encoder by a recipe: contrastive objectives on random views of the\n"
+                 "pictures. --json: progress and result as JSON lines.",
         .options = table,
         .operands_given = &j->data_n,
         .json = &j->json};
@@ -99,52 +130,16 @@ static int parse(job *j, int argc, char **argv)
     int status = ak_options_parse(&operands, &usage, argc, argv);
     if (status != AK_OPTIONS_GO)
         return status;
-    if (!j->first || !j->out || (!j->views && !(j->minutes > 0))) {
+    bool drawing = j->plot && !j->first;
+    if (!j->list && (!j->out || (!drawing && (!j->first || (!j->views && !(j->minutes > 0)))))) {
         fprintf(stderr, "akin train: %s missing\nsee `akin train --help`\n",
-                !j->first ? "--data is"
-                : !j->out ? "--out is"
-                          : "--views or --minutes is");
+                !j->first && !drawing ? "--data is"
+                : !j->out             ? "--out is"
+                                      : "--views or --minutes is");
         return AK_EXIT_USAGE;
     }
     j->data = operands; // what follows --data's first path
-    ak_recipe *r = &j->recipe;
-    r->views_total = (uint64_t)j->views;
-    r->minutes = j->minutes;
-    r->seed = (uint64_t)j->seed;
-    r->batch = (size_t)j->batch;
-    r->side = (int)j->side;
-    r->late_side = (int)j->late_side;
-    r->late_from = j->late_from;
-    r->rate = (float)j->rate;
-    r->threads = (int)j->threads;
-    r->bf16 = !j->f32;
     return AK_OPTIONS_GO;
-}
-
-static void report(const ak_train_progress *p, bool json, bool last)
-{
-    static double next;
-    double now = ak_clock_s();
-    bool terminal = isatty(STDERR_FILENO);
-    if (!last && now < next)
-        return;
-    next = now + (terminal && !json ? 0.5 : 20);
-    if (json) {
-        printf("{\"step\": %llu, \"views\": %llu, \"seconds\": %.1f, \"seconds_left\": %.0f, "
-               "\"views_per_s\": %.1f, \"loss\": %.5f, \"proxy_loss\": %.5f, "
-               "\"contrast_loss\": %.5f, \"side\": %d}\n",
-               (unsigned long long)p->step, (unsigned long long)p->views, p->seconds,
-               p->seconds_left, p->views_per_s, p->loss, p->proxy_loss, p->contrast_loss, p->side);
-        fflush(stdout);
-        return;
-    }
-    int minutes = (int)lround(p->seconds_left / 60);
-    fprintf(stderr,
-            "%s%5.1f%%  loss %.4f (proxies %.4f, pairs %.4f)  %d px  %.0f views/s  %llu views  "
-            "%d:%02d left%s",
-            terminal ? "\r" : "", 100 * p->progress, p->loss, p->proxy_loss, p->contrast_loss,
-            p->side, p->views_per_s, (unsigned long long)p->views, minutes / 60, minutes % 60,
-            terminal && !last ? "  " : "\n");
 }
 
 static ak_status save(const ak_trainer *trainer, const char *path, ak_error *err)
@@ -193,17 +188,18 @@ static ak_status finish(const ak_trainer *trainer, const ak_pictures *pictures, 
              "\"seed\": %llu, \"loss\": %.4f}",
              (unsigned long long)progress.views, progress.seconds, pictures->n, pictures->classes_n,
              (unsigned long long)j->recipe.seed, progress.loss);
+    const ak_describe_recipe *describe = &j->recipe.describe;
     ak_model_parts parts = {.net = *t.net,
                             .params = t.params,
                             .stats = t.stats,
                             .head = t.head,
                             .head_params = t.head_params,
                             .head_stats = t.head_stats,
-                            .side = (int)j->serve_side,
-                            .dims = (size_t)j->dims,
-                            .power = (float)j->power,
-                            .shrink = (float)j->shrink,
-                            .colour = (float)j->colour,
+                            .side = describe->side,
+                            .dims = describe->dims,
+                            .power = describe->power,
+                            .shrink = describe->shrink,
+                            .colour = describe->colour,
                             .training = training};
     sample s = {pictures, ak_alloc(pictures->n, sizeof *s.chosen)};
     if (!s.chosen)
@@ -212,14 +208,15 @@ static ak_status finish(const ak_trainer *trainer, const ak_pictures *pictures, 
         s.chosen[i] = (uint32_t)i;
     ak_random r = ak_random_stream(j->recipe.seed, 0xf17, 0, 0);
     ak_random_shuffle(&r, s.chosen, (uint32_t)pictures->n);
-    size_t n = pictures->n < (size_t)j->fit ? pictures->n : (size_t)j->fit;
+    size_t n = pictures->n < describe->fit ? pictures->n : describe->fit;
     ak_buf file = {0};
     ak_status status = ak_model_build(&file, &parts, sampled, &s, n, err);
     if (status == AK_OK)
         status = ak_file_replace(j->out, ak_buf_bytes(&file), err);
     if (status == AK_OK && j->json)
-        printf("{\"model\": \"%s\", \"bytes\": %zu, \"views\": %llu, \"refused\": %zu}\n", j->out,
-               file.n, (unsigned long long)progress.views, pictures->refused);
+        ak_report_print(json_pack("{s:s, s:I, s:I, s:I}", "model", j->out, "bytes",
+                                  (json_int_t)file.n, "views", (json_int_t)progress.views,
+                                  "refused", (json_int_t)pictures->refused));
     else if (status == AK_OK)
         fprintf(stderr, "wrote %s, %zu bytes, whitening from %zu pictures\n", j->out, file.n, n);
     ak_buf_clear(&file);
@@ -232,25 +229,47 @@ static ak_status train(ak_trainer *trainer, const ak_pictures *pictures, const j
 {
     bool more = true;
     ak_train_progress progress = {0};
+    ak_train_report report;
+    ak_train_report_init(&report, &j->recipe, j->log, j->json);
     ak_status status = AK_OK;
     double saved = ak_clock_s();
     while (status == AK_OK && more && !stopped) {
         status = ak_trainer_step(trainer, &more, err);
         ak_trainer_progress(&progress, trainer);
-        report(&progress, j->json, false);
+        if (status == AK_OK)
+            status = ak_train_report_step(&report, &progress, false, err);
         if (status == AK_OK && ak_clock_s() - saved > 60 * j->save_minutes) {
             status = save(trainer, j->state, err);
             saved = ak_clock_s();
         }
     }
-    if (status != AK_OK)
-        return status;
-    report(&progress, j->json, true);
-    status = save(trainer, j->state, err);
+    if (status == AK_OK)
+        status = ak_train_report_step(&report, &progress, true, err);
+    if (status == AK_OK)
+        status = save(trainer, j->state, err);
     if (status == AK_OK && stopped)
         status = ak_fail(err, AK_SHUTTING_DOWN, "stopped by a signal; --resume goes on from %s",
                          j->state);
     return status == AK_OK ? finish(trainer, pictures, j, progress, err) : status;
+}
+
+static ak_status run(job *j, ak_pictures *pictures, ak_trainer **trainer, ak_error *err)
+{
+    ak_buf state = {0};
+    ak_status status = choose_recipe(j, err);
+    if (status == AK_OK)
+        status = load_pictures(pictures, j, err);
+    if (status == AK_OK)
+        status = ak_trainer_new(trainer, pictures, &j->recipe, &j->length, err);
+    if (status == AK_OK && j->resume) {
+        status = ak_file_read(&state, j->state, STATE_LIMIT, err);
+        if (status == AK_OK)
+            status = ak_trainer_restore(*trainer, ak_buf_bytes(&state), err);
+        ak_buf_clear(&state);
+    } else if (status == AK_OK && unlink(j->log) != 0 && errno != ENOENT) {
+        status = ak_fail_errno(err, errno, "cannot begin %s anew", j->log);
+    }
+    return status == AK_OK ? train(*trainer, pictures, j, err) : status;
 }
 
 int ak_cli_train(int argc, char **argv)
@@ -258,47 +277,30 @@ int ak_cli_train(int argc, char **argv)
     ak_error err = {0};
     ak_pictures pictures = {0};
     ak_trainer *trainer = NULL;
-    ak_buf state = {0};
-    ak_recipe standard = ak_recipe_default;
-    job j = {.recipe = standard,
-             .seed = (long)standard.seed,
-             .batch = (long)standard.batch,
-             .side = standard.side,
-             .late_side = standard.late_side,
-             .late_from = standard.late_from,
-             .rate = (double)standard.rate,
-             .threads = standard.threads,
+    job j = {.recipe_name = "default",
+             .seed = -1,
+             .threads = 2,
              .keep_side = 128,
              .memory = 16384,
              .save_minutes = 10,
-             .serve_side = 112,
-             .dims = 256,
-             .power = 0.75,
-             .shrink = 0.1,
-             .colour = 3.7,
-             .fit = 12000};
+             .measure_every = 50};
     int wrong = parse(&j, argc, argv);
     if (wrong != AK_OPTIONS_GO)
         return wrong;
-    if (asprintf(&j.state, "%s.state", j.out) < 0)
+    if (j.list)
+        return list_recipes(j.json);
+    if (asprintf(&j.state, "%s.state", j.out) < 0 || asprintf(&j.log, "%s.log", j.out) < 0)
         return AK_EXIT_FAILED;
     signal(SIGINT, on_stop);
     signal(SIGTERM, on_stop);
-    ak_status status = load_pictures(&pictures, &j, &err);
-    if (status == AK_OK)
-        status = ak_trainer_new(&trainer, &pictures, &j.recipe, &err);
-    if (status == AK_OK && j.resume) {
-        status = ak_file_read(&state, j.state, STATE_LIMIT, &err);
-        if (status == AK_OK)
-            status = ak_trainer_restore(trainer, ak_buf_bytes(&state), &err);
-        ak_buf_clear(&state);
-    }
-    if (status == AK_OK)
-        status = train(trainer, &pictures, &j, &err);
-    if (status != AK_OK)
-        fprintf(stderr, "akin train: %s\n", err.text);
+    ak_status status = j.first ? run(&j, &pictures, &trainer, &err) : AK_OK;
+    if (status == AK_OK && j.plot)
+        status = ak_train_plot(j.plot, j.log, &err);
+    int exit = status == AK_OK ? 0 : ak_report_failure("train", j.json, &err);
     ak_trainer_free(trainer);
     ak_pictures_clear(&pictures);
+    free(j.sets.at);
     free(j.state);
-    return ak_status_exit(status);
+    free(j.log);
+    return exit;
 }

@@ -5,32 +5,16 @@
 #ifndef AK_LEARN_TRAINER_H
 #define AK_LEARN_TRAINER_H
 
-#include "core/nn/graph.h"
-#include "core/nn/head.h"
+#include "core/learn/measures.h"
+#include "core/learn/recipe.h"
 #include "core/views/pictures.h"
-#include "core/views/views.h"
 
 typedef struct {
-    ak_resnet net;
-    size_t head_hidden, head_out;
-    ak_view_recipe views;
-    size_t batch;     // pictures a step, two views each
-    int side;         // px, for the first part of the run
-    int late_side;    // px, from late_from on
-    double late_from; // share of the run
-    float proxy_tau, proxy_smoothing, proxy_weight;
-    float contrast_tau, contrast_weight;
-    float rate, momentum, decay;
-    double warm_up; // share of the run
-    float average;  // of the moving average: share kept a step
-    uint64_t seed;
-    uint64_t views_total; // 0: no limit
-    double minutes;       // of training; 0: no limit. One of the two is needed.
-    int threads;          // for views
-    bool bf16;            // used where the processor has it
-} ak_recipe;
-
-extern const ak_recipe ak_recipe_default;
+    uint64_t views;         // length of the run in views of the two large kinds; 0: no limit
+    double minutes;         // of training; 0: no limit. One of the two is needed.
+    int threads;            // that make views
+    uint64_t measure_every; // steps between measures (and tests for a collapse); 0: never
+} ak_train_length;
 
 typedef struct ak_trainer ak_trainer;
 
@@ -39,22 +23,28 @@ typedef struct {
     double seconds;  // of training, over all resumptions
     double progress; // 0..1
     double seconds_left;
-    double views_per_s;                     // since the last progress
-    double loss, proxy_loss, contrast_loss; // smoothed
+    double views_per_s;         // since the last progress
+    double loss;                // smoothed, as the next
+    double terms[AK_TERMS_MAX]; // of each objective, unweighted
+    double rate;                // of learning, at the last step
+    double gradient;            // norm at the last step, before clipping
     int side;
+    bool measured;        // whether `measures` are new since the last progress
+    ak_measures measures; // of the last measured batch's projections
 } ak_train_progress;
 
-// pictures and recipe are borrowed / copied.
+// pictures are borrowed, recipe is copied.
 ak_status ak_trainer_new(ak_trainer **out, const ak_pictures *pictures, const ak_recipe *recipe,
-                         ak_error *err);
+                         const ak_train_length *length, ak_error *err);
 void ak_trainer_free(ak_trainer *trainer);
 
-// One step. *more is false when the run is complete. AK_BAD_VALUE when the loss is not finite.
+// One step. *more is false when the run is complete. AK_BAD_VALUE when the loss is not finite or
+// the embedding has collapsed: the message says what happened and what to change.
 ak_status ak_trainer_step(ak_trainer *trainer, bool *more, ak_error *err);
 void ak_trainer_progress(ak_train_progress *out, ak_trainer *trainer);
 
-// The whole state (weights, momenta, averages, statistics, place in the run), and back. A state of
-// another recipe or other pictures is AK_BAD_VALUE.
+// The whole state (weights, the optimiser's, averages, statistics, keys, place in the run), and
+// back. A state of another recipe or other pictures is AK_BAD_VALUE.
 ak_status ak_trainer_save(ak_buf *out, const ak_trainer *trainer, ak_error *err);
 ak_status ak_trainer_restore(ak_trainer *trainer, ak_bytes file, ak_error *err);
 

@@ -12,8 +12,8 @@ import unittest
 from akin_cli import BROKEN, akin, fill, write
 from akin_server import BIN
 
-SMALL = ["--batch", "8", "--side", "32", "--late-side", "40", "--serve-side", "32", "--dims", "16",
-         "--threads", "1"]
+SMALL = ["--set", "batch=8", "--set", "side=32", "--set", "late_side=40", "--set",
+         "describe.side=32", "--set", "describe.dims=16", "--threads", "1"]
 
 
 class Train(unittest.TestCase):
@@ -71,7 +71,7 @@ class Train(unittest.TestCase):
         status, _, err = self.train("--views", "32", data=empty)
         self.assertNotEqual(status, 0)
         self.assertIn("no readable picture", err)
-        status, _, err = self.train("--views", "32", "--batch", "100")
+        status, _, err = self.train("--views", "32", "--set", "batch=100")
         self.assertNotEqual(status, 0)
         self.assertIn("100 pictures from a set of 24", err)
         state = pathlib.Path(f"{self.model}.state")

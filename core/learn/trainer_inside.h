@@ -1,0 +1,73 @@
+// The inside of a trainer, for the files trainer*.c alone.
+//
+// All trained numbers lie in one array, encoder | head | predictor | class proxies, and so do
+// gradients and averages; all statistics in another, encoder | head | predictor.
+#ifndef AK_LEARN_TRAINER_INSIDE_H
+#define AK_LEARN_TRAINER_INSIDE_H
+
+#include "core/learn/target.h"
+#include "core/learn/trainer.h"
+#include "core/nn/dnn.h"
+#include "core/views/loader.h"
+
+#define AK_BN_SHARE 0.1f // of a batch in the running statistics
+
+// What a level of the network gives for all rows of a step, and its gradient.
+typedef struct {
+    float *x, *dx; // (rows, d); NULL: no term needs the level
+    size_t d;
+} ak_level_rows;
+
+struct ak_trainer {
+    ak_recipe recipe;
+    ak_train_length length;
+    const ak_pictures *pictures;
+    ak_graph graph, small_graph;
+    ak_dnn *dnn, *small_dnn; // of the two large views together; of the small ones
+    ak_sampler sampler;      // its choose is NULL where the loader's own is used
+    ak_loader *loader;
+    ak_target *target; // NULL: no term needs one
+    int side;
+
+    size_t head_at, predictor_at, proxies_at, params;
+    size_t head_stat, predictor_stat, stats;
+    float *p, *average, *g;           // (params)
+    float *small_g;                   // the small views' part of the encoder's gradient
+    float *running, *running_average; // (stats)
+    ak_optimiser *optimiser;
+
+    size_t batch, rows; // pictures; views, the two large ones of each picture first
+    ak_level_rows level[AK_LEVELS];
+    float *head_work, *predictor_work, *work; // the last for objectives
+    float *da, *db, *dproxies;                // of one term: (batch, widest level), (classes, d)
+    float *dother;                            // (rows, features)
+    uint8_t *masked;                          // (2 batch, 2 batch), NULL: nothing is masked
+
+    uint64_t step;
+    double seconds;
+    double loss, term_loss[AK_TERMS_MAX]; // smoothed
+    double rate, gradient;                // of the last step
+    ak_measures measures;
+    bool measured;
+    uint64_t last_views;
+    double last_seconds;
+};
+
+double ak_trainer_place(const ak_trainer *trainer); // 0..1
+
+// The loader and the networks for the place in the run.
+ak_status ak_trainer_begin(ak_trainer *trainer, ak_error *err);
+
+// Whether a term is one-sided, and so wants targets; whether one reads predictions.
+bool ak_trainer_wants_target(const ak_recipe *recipe);
+bool ak_trainer_wants_predictor(const ak_recipe *recipe);
+
+// Room for what ak_trainer_losses needs.
+ak_status ak_trainer_losses_alloc(ak_trainer *trainer, ak_error *err);
+void ak_trainer_losses_free(ak_trainer *trainer);
+
+// From features (level[AK_LEVEL_FEATURES].x) to the terms' values, the gradient of the features,
+// and those of head, predictor and proxies in g.
+void ak_trainer_losses(ak_trainer *trainer, double values[AK_TERMS_MAX], const uint32_t *labels);
+
+#endif
