@@ -105,7 +105,7 @@ static void sort_by_class(classes *c, const ak_pictures *set)
         uint32_t label = set->items[i].label;
         c->pictures[c->start[label] + placed[label]++] = (uint32_t)i;
     }
-    // A class whose pictures were all refused is none.
+    // A class may be without pictures: it is none here.
     for (size_t i = 0; i < set->classes_n; i++)
         if (c->start[i + 1] > c->start[i])
             c->start[c->classes++] = c->start[i];
