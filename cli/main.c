@@ -37,6 +37,7 @@ static const struct {
     {"eval", "measure an encoder on a labelled folder or tar", ak_cli_eval, true},
     {"augment", "draw a sheet of a picture's random views", ak_cli_augment, false},
     {"train", "train an encoder", ak_cli_train, true},
+    {"loss", "evaluate a contrastive objective on matrices", ak_cli_loss, true},
     {"refine", "train the model of a refinement run", ak_cli_refine, true},
     {"gate", "judge what a refinement run proposes", ak_cli_gate, true},
     {"version", "print the version", ak_cli_version, false},

@@ -11,7 +11,7 @@
 const ak_field ak_objective_fields[] = {
     FIELD(tau, 0.001, 10, "temperature"),
     FIELD(margin, 0, 4, "of distances between unit vectors"),
-    FIELD(q, 1e-6, 1, "how much noise is forgiven; 0 would be nt_xent"),
+    FIELD(q, 1e-9, 1, "how much noise is forgiven; 0 would be nt_xent"),
     FIELD(lambda, 1e-6, 10, "weight of the denominator"),
     FIELD(prior, 0, 0.9, "share of the negatives that are false"),
     FIELD(smoothing, 0, 0.9, "of labels: this much is spread over all classes"),

@@ -13,7 +13,7 @@ import unittest
 from akin_cli import BROKEN, GOOD, akin, akin_json, fill, model_arguments, write
 from akin_server import Server, fixture, png
 
-COMMANDS = ["serve", "import", "search", "embed", "eval", "train", "version"]
+COMMANDS = ["serve", "import", "search", "embed", "eval", "train", "loss", "version"]
 NOBODY = "http://127.0.0.1:1"  # where nothing listens
 
 
@@ -55,6 +55,7 @@ class Usage(unittest.TestCase):
     def test_mistakes_are_status_2_with_a_hint(self):
         for arguments in ([], ["nonsense"], ["import"], ["import", "a", "b"], ["search"],
                           ["embed", "a"], ["eval"], ["eval", "retrieval"], ["eval", "other", "a"],
+                          ["loss"], ["loss", "nt_xent", "dcl"], ["loss", "dcl", "--tau", "0"],
                           ["import", "--parallel", "0", "a"], ["search", "--limit", "x", "a"],
                           ["import", "--server", "ftp://127.0.0.1", "/"], ["version", "now"],
                           ["serve", "--set", "nonsense=1"], ["serve", "--set", "workers"],
