@@ -3,16 +3,34 @@
 #include "cli/cli.h"
 #include "cli/options.h"
 #include "cli/report.h"
+#include "core/base/clock.h"
 #include "core/base/progress.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#define TELL_S 0.5
+
+// Progress for a person, or as JSON lines for the daemon.
+typedef struct {
+    bool lines;
+    double told_s;
+    ak_progress bar;
+} told;
+
 static void shown(void *arg, size_t done, size_t total)
 {
-    ak_progress_total(arg, total);
-    ak_progress_update(arg, done, NULL);
+    told *t = arg;
+    double now = ak_clock_s();
+    if (!t->lines) {
+        ak_progress_total(&t->bar, total);
+        ak_progress_update(&t->bar, done, NULL);
+    } else if (now - t->told_s >= TELL_S) {
+        t->told_s = now;
+        printf("{\"phase\": \"gate\", \"done\": %zu, \"total\": %zu}\n", done, total);
+        fflush(stdout);
+    }
 }
 
 static void print_row(const ak_gate_row *r)
@@ -44,8 +62,7 @@ static void print_table(const ak_verdict *v)
     printf("\n%s: %s\n", v->passed ? "PASSED" : "REFUSED", v->reason);
 }
 
-static ak_status judge(ak_verdict *verdict, const char *folder, ak_progress *progress,
-                       ak_error *err)
+static ak_status judge(ak_verdict *verdict, const char *folder, told *progress, ak_error *err)
 {
     ak_rundir *rundir;
     ak_watch watch = {.progress = shown, .arg = progress};
@@ -71,8 +88,11 @@ int ak_cli_gate(int argc, char **argv)
     char **operands;
     ak_error err = {0};
     ak_verdict verdict;
-    ak_progress progress;
-    const ak_option table[] = {{0}};
+    told progress = {0};
+    const ak_option table[] = {{AK_OPTION_FLAG, "progress", NULL,
+                                "JSON lines of progress on standard output, then the verdict",
+                                &progress.lines, 0, 0},
+                               {0}};
     const ak_usage usage = {.command = "gate",
                             .operands = "RUNDIR",
                             .about =
@@ -85,12 +105,13 @@ int ak_cli_gate(int argc, char **argv)
     int status = ak_options_parse(&operands, &usage, argc, argv);
     if (status != AK_OPTIONS_GO)
         return status;
-    ak_progress_init(&progress, "pictures", 0, json ? AK_PROGRESS_SILENT : AK_PROGRESS_AUTO);
+    ak_progress_init(&progress.bar, "pictures", 0,
+                     json || progress.lines ? AK_PROGRESS_SILENT : AK_PROGRESS_AUTO);
     ak_status judged = judge(&verdict, operands[0], &progress, &err);
-    ak_progress_clear(&progress);
+    ak_progress_clear(&progress.bar);
     if (judged != AK_OK)
         return ak_report_failure("gate", json, &err);
-    if (json)
+    if (json || progress.lines)
         ak_report_print(ak_verdict_json(&verdict));
     else
         print_table(&verdict);

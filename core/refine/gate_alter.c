@@ -141,8 +141,7 @@ static ak_status recompression(ak_image *out, const ak_image *p, ak_error *err)
     ak_image small = {0};
     ak_buf jpeg = {0};
     ak_image_limits limits = AK_IMAGE_LIMITS_DEFAULT;
-    ak_status status =
-        ak_image_resize(&small, p, share(0.5, p->width), share(0.5, p->height), err);
+    ak_status status = ak_image_resize(&small, p, share(0.5, p->width), share(0.5, p->height), err);
     if (status == AK_OK)
         status = ak_image_encode_jpeg(&jpeg, &small, 15, err);
     if (status == AK_OK)

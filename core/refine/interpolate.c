@@ -101,9 +101,12 @@ static ak_status score(double *out, choosing *c, ak_bytes file, ak_error *err)
     return status == AK_OK ? ak_watch_tell(c->watch, c->done, c->total, err) : status;
 }
 
+// Fitting takes its time: that it goes on is told, too.
 static const ak_image *picture_at(void *arg, size_t i)
 {
     const choosing *c = arg;
+    if (i % 64 == 0 && c->watch && c->watch->progress)
+        c->watch->progress(c->watch->arg, c->done, c->total);
     return &c->set->pictures.items[c->fit[i]].image;
 }
 
