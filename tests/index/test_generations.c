@@ -1,49 +1,13 @@
 // Changes from one model to another, promotions and rollbacks, against the obvious: every score is
 // recomputed from the model's own vectors.
-#include "tests/index/rig.h"
+#include "tests/index/two.h"
 
 #include <pthread.h>
-
-#define NEW      "m2"
-#define NEW_DIMS 48
-#define PICTURES 800
-
-// What the second model makes of a picture: unlike the first one's, and of another length.
-static void new_vector(float vector[NEW_DIMS], uint32_t number)
-{
-    ak_random random = ak_random_stream(78, number, 0, 0);
-    double squares = 0;
-    for (int i = 0; i < NEW_DIMS; i++) {
-        vector[i] = (float)ak_random_normal(&random);
-        squares += (double)vector[i] * vector[i];
-    }
-    for (int i = 0; i < NEW_DIMS; i++)
-        vector[i] = (float)(vector[i] / sqrt(squares));
-}
-
-static ak_sha256 sums_of_pictures[PICTURES];
-
-static uint32_t number_of(const ak_sha256 *sum)
-{
-    for (uint32_t number = 0; number < PICTURES; number++)
-        if (memcmp(&sums_of_pictures[number], sum, sizeof *sum) == 0)
-            return number;
-    fail_msg("a picture that nobody uploaded");
-    return 0;
-}
 
 typedef struct {
     char *folder;
     ak_store *store;
 } place;
-
-static void add_model(ak_store *store, const char *id, int dims, ak_model_state state)
-{
-    ak_error err = {0};
-    ak_model_facts facts = {.id = id, .dims = dims, .state = state, .parent = MODEL};
-    rig_ok(ak_store_model_add(store, &facts, (ak_bytes){(const uint8_t *)id, strlen(id)}, &err),
-           &err);
-}
 
 static int set_up(void **state)
 {
@@ -51,7 +15,7 @@ static int set_up(void **state)
     at->folder = rig_folder();
     at->store = rig_open(at->folder);
     rig_keep_no_originals(at->store);
-    add_model(at->store, NEW, NEW_DIMS, AK_MODEL_CANDIDATE);
+    two_add_model(at->store, NEW, NEW_DIMS, AK_MODEL_CANDIDATE);
     *state = at;
     return 0;
 }
@@ -71,116 +35,6 @@ static void reopen(place *at)
     at->store = rig_open(at->folder);
 }
 
-static void begin(ak_store *store, const char *model)
-{
-    ak_error err = {0};
-    const char *collections[] = {"c", "gone"}; // one that was deleted is passed over
-    rig_ok(ak_store_change_begin(store, model, collections, 2, &err), &err);
-}
-
-// Gives up to `most` pictures the vectors that the model lacks; how many there were.
-static size_t fill(ak_store *store, const char *model, size_t most)
-{
-    ak_error err = {0};
-    ak_sha256 *sums = calloc(most, sizeof *sums);
-    bool other = strcmp(model, NEW) == 0;
-    int dims = other ? NEW_DIMS : DIMS;
-    float *vectors = calloc(most * (size_t)dims, sizeof *vectors);
-    int64_t after = 0;
-    size_t n = 0;
-    rig_ok(ak_store_missing(sums, &n, &after, store, model, most, &err), &err);
-    for (size_t i = 0; i < n; i++) {
-        uint32_t number = number_of(&sums[i]);
-        if (other)
-            new_vector(vectors + i * NEW_DIMS, number);
-        else
-            rig_vector(vectors + i * DIMS, number);
-    }
-    rig_ok(ak_store_put_vectors(store, model, dims, sums, vectors, n, &err), &err);
-    free(sums);
-    free(vectors);
-    return n;
-}
-
-static void promote(ak_store *store, const char *model)
-{
-    ak_error err = {0};
-    int64_t promoted;
-    begin(store, model);
-    while (fill(store, model, 100))
-        continue;
-    rig_ok(ak_store_promote(&promoted, store, model, &err), &err);
-    assert_int_equal(promoted, 1);
-}
-
-static int64_t missing(ak_store *store, const char *model)
-{
-    ak_error err = {0};
-    int64_t needed, n;
-    rig_ok(ak_store_coverage(&needed, &n, store, model, &err), &err);
-    return n;
-}
-
-// The scores of a search by picture `number`: of image "i7" at [7], NAN for an image that is not
-// found. *model: which one answered. Every score equals the one of its model's vectors.
-static void search_exactly(float scores[], size_t most, char model[], ak_store *store,
-                           uint32_t number)
-{
-    ak_error err = {0};
-    ak_hits hits;
-    float query[DIMS], stored[DIMS];
-    ak_generation *generation = rig_generation(store);
-    bool other = strcmp(ak_generation_model(generation), NEW) == 0;
-    int dims = other ? NEW_DIMS : DIMS;
-    assert_int_equal(ak_generation_dims(generation), dims);
-    strcpy(model, ak_generation_model(generation));
-    if (other)
-        new_vector(query, number);
-    else
-        rig_vector(query, number);
-    ak_search search = {.query = query, .limit = 1000, .min_score = -INFINITY};
-    rig_ok(ak_store_search(&hits, store, generation, &search, &err), &err);
-    for (size_t i = 0; i < most; i++)
-        scores[i] = NAN;
-    for (size_t i = 0; i < hits.n; i++) {
-        uint32_t shown = number_of(&hits.items[i].record.sha256);
-        double exact = 0;
-        if (other)
-            new_vector(stored, shown);
-        else
-            rig_vector(stored, shown);
-        for (int j = 0; j < dims; j++)
-            exact += (double)query[j] * stored[j];
-        assert_true(fabs(exact - (double)hits.items[i].score) < 1e-5);
-        assert_true((size_t)atoi(hits.items[i].id + 1) < most);
-        scores[atoi(hits.items[i].id + 1)] = hits.items[i].score;
-    }
-    ak_hits_clear(&hits);
-    ak_generation_release(generation);
-}
-
-static size_t found(const float scores[], size_t n)
-{
-    size_t some = 0;
-    for (size_t i = 0; i < n; i++)
-        some += !isnan(scores[i]);
-    return some;
-}
-
-static ak_status upload_both(ak_store *store, const char *id, uint32_t number)
-{
-    ak_error err = {0};
-    float vector[NEW_DIMS];
-    rig_upload *upload = malloc(sizeof *upload);
-    rig_fill(upload, AK_WRITE_IMAGE_ADD, id, number);
-    new_vector(vector, number);
-    upload->write.vectors[upload->write.vector_count++] = (ak_vector){NEW, vector, NEW_DIMS};
-    ak_status status = ak_store_write(store, &upload->write, &err);
-    ak_image_record_clear(&upload->write.record);
-    free(upload);
-    return status;
-}
-
 // --- the claims --------------------------------------------------------------------------------
 
 static void a_promotion_serves_the_new_vectors_and_only_those(void **state)
@@ -191,21 +45,21 @@ static void a_promotion_serves_the_new_vectors_and_only_those(void **state)
     char model[AK_NAME_MAX + 1];
     int64_t promoted;
     rig_add_many(at->store, "i", 0, 30);
-    begin(at->store, NEW);
-    assert_int_equal(missing(at->store, NEW), 30);
-    assert_int_equal(fill(at->store, NEW, 20), 20);
+    two_begin(at->store, NEW);
+    assert_int_equal(two_missing(at->store, NEW), 30);
+    assert_int_equal(two_fill(at->store, NEW, 20), 20);
     assert_int_equal(ak_store_promote(&promoted, at->store, NEW, &err), AK_CONFLICT);
     assert_string_equal(err.text,
                         "10 pictures have no vector of the model yet: embed them, and try again");
-    search_exactly(scores, 40, model, at->store, 3);
+    two_search_exactly(scores, 40, model, at->store, 3);
     assert_string_equal(model, MODEL);
-    assert_int_equal(fill(at->store, NEW, 20), 10);
+    assert_int_equal(two_fill(at->store, NEW, 20), 10);
     rig_ok(ak_store_promote(&promoted, at->store, NEW, &err), &err);
     assert_int_equal(promoted, 1);
     for (int round = 0; round < 2; round++) {
-        search_exactly(scores, 40, model, at->store, 3);
+        two_search_exactly(scores, 40, model, at->store, 3);
         assert_string_equal(model, NEW);
-        assert_int_equal(found(scores, 40), 30);
+        assert_int_equal(two_found(scores, 40), 30);
         assert_true(scores[3] > 0.9999f);
         ak_collection c = rig_collection(at->store);
         assert_string_equal(c.model, NEW);
@@ -226,7 +80,7 @@ static void a_request_keeps_the_generation_that_it_took_and_sees_deletions_in_it
     float query[DIMS];
     rig_add_many(at->store, "i", 0, 30);
     ak_generation *old = rig_generation(at->store);
-    promote(at->store, NEW);
+    two_promote(at->store, NEW);
     rig_vector(query, 5);
     ak_search search = {.query = query, .limit = 1000, .min_score = -INFINITY};
     rig_ok(ak_store_search(&hits, at->store, old, &search, &err), &err);
@@ -250,8 +104,8 @@ static void uploads_during_a_change_bring_both_vectors_or_are_listed(void **stat
     char model[AK_NAME_MAX + 1];
     int64_t promoted;
     rig_add_many(at->store, "i", 0, 10);
-    begin(at->store, NEW);
-    while (fill(at->store, NEW, 100))
+    two_begin(at->store, NEW);
+    while (two_fill(at->store, NEW, 100))
         continue;
     ak_generation *generation = rig_generation(at->store);
     ak_sha256 sum = rig_sum(10), known = rig_sum(3);
@@ -262,23 +116,23 @@ static void uploads_during_a_change_bring_both_vectors_or_are_listed(void **stat
     rig_ok(ak_store_wanted(&wanted, at->store, generation, &known, &err), &err);
     assert_int_equal(wanted.n, 0);
     ak_generation_release(generation);
-    assert_int_equal(upload_both(at->store, "i10", 10), AK_OK);
-    assert_int_equal(missing(at->store, NEW), 0);
+    assert_int_equal(two_upload_both(at->store, "i10", 10), AK_OK);
+    assert_int_equal(two_missing(at->store, NEW), 0);
     assert_int_equal(rig_add(at->store, "i11", 11), AK_OK); // was prepared before the change began
-    assert_int_equal(missing(at->store, NEW), 1);
+    assert_int_equal(two_missing(at->store, NEW), 1);
     assert_int_equal(ak_store_promote(&promoted, at->store, NEW, &err), AK_CONFLICT);
-    assert_int_equal(fill(at->store, NEW, 10), 1);
+    assert_int_equal(two_fill(at->store, NEW, 10), 1);
     rig_ok(ak_store_promote(&promoted, at->store, NEW, &err), &err);
-    search_exactly(scores, 40, model, at->store, 11);
+    two_search_exactly(scores, 40, model, at->store, 11);
     assert_string_equal(model, NEW);
-    assert_int_equal(found(scores, 40), 12);
+    assert_int_equal(two_found(scores, 40), 12);
     // One that was prepared before the promotion lacks the vector that serves: it goes again.
     rig_upload *upload = malloc(sizeof *upload);
     rig_fill(upload, AK_WRITE_IMAGE_ADD, "i12", 12);
     assert_int_equal(ak_store_write(at->store, &upload->write, &err), AK_CONFLICT);
     assert_true(upload->write.stale);
     free(upload);
-    assert_int_equal(upload_both(at->store, "i12", 12), AK_OK);
+    assert_int_equal(two_upload_both(at->store, "i12", 12), AK_OK);
 }
 
 static void a_rollback_gives_bit_identical_answers(void **state)
@@ -294,7 +148,7 @@ static void a_rollback_gives_bit_identical_answers(void **state)
     rig_vector(query, 77);
     for (int fold = 0; fold < 2; fold++) {
         before = rig_search(at->store, query, 1000);
-        promote(at->store, NEW);
+        two_promote(at->store, NEW);
         ak_folder_round(at->store, true);
         if (fold)
             reopen(at);
@@ -316,8 +170,8 @@ static void a_rollback_gives_bit_identical_answers(void **state)
     // And forward again.
     rig_ok(ak_store_rollback(model, &to_come, at->store, "c", &err), &err);
     assert_string_equal(model, NEW);
-    search_exactly(scores, N + 2, model, at->store, 5);
-    assert_int_equal(found(scores, N + 2), N);
+    two_search_exactly(scores, N + 2, model, at->store, 5);
+    assert_int_equal(two_found(scores, N + 2), N);
 }
 
 static void later_uploads_and_deletions_reach_the_retained_model(void **state)
@@ -329,7 +183,7 @@ static void later_uploads_and_deletions_reach_the_retained_model(void **state)
     int64_t to_come = 0;
     bool lagging;
     rig_add_many(at->store, "i", 0, 20);
-    promote(at->store, NEW);
+    two_promote(at->store, NEW);
     rig_ok(ak_store_lagging(model, &lagging, at->store, &err), &err);
     assert_false(lagging);
     for (uint32_t i = 20; i < 25; i++) {
@@ -338,7 +192,7 @@ static void later_uploads_and_deletions_reach_the_retained_model(void **state)
         rig_upload *upload = malloc(sizeof *upload);
         snprintf(id, sizeof id, "i%u", i);
         rig_fill(upload, AK_WRITE_IMAGE_ADD, id, i);
-        new_vector(vector, i);
+        two_new_vector(vector, i);
         upload->write.vectors[0] = (ak_vector){NEW, vector, NEW_DIMS};
         rig_ok(ak_store_write(at->store, &upload->write, &err), &err);
         assert_true(upload->write.lagging);
@@ -350,21 +204,21 @@ static void later_uploads_and_deletions_reach_the_retained_model(void **state)
     rig_ok(ak_store_lagging(model, &lagging, at->store, &err), &err);
     assert_true(lagging);
     assert_string_equal(model, MODEL);
-    assert_int_equal(fill(at->store, MODEL, 1), 1);
+    assert_int_equal(two_fill(at->store, MODEL, 1), 1);
     rig_ok(ak_store_rollback(model, &to_come, at->store, "c", &err), &err);
     assert_int_equal(to_come, 3);
-    search_exactly(scores, 40, model, at->store, 21);
+    two_search_exactly(scores, 40, model, at->store, 21);
     assert_string_equal(model, MODEL);
-    assert_int_equal(found(scores, 40), 20); // 19 of the first, and the one that was filled in
+    assert_int_equal(two_found(scores, 40), 20); // 19 of the first, and the one that was filled in
     rig_ok(ak_store_lagging(model, &lagging, at->store, &err), &err);
     assert_true(lagging);
-    assert_int_equal(fill(at->store, MODEL, 100), 3);
-    search_exactly(scores, 40, model, at->store, 23);
-    assert_int_equal(found(scores, 40), 23); // at once
+    assert_int_equal(two_fill(at->store, MODEL, 100), 3);
+    two_search_exactly(scores, 40, model, at->store, 23);
+    assert_int_equal(two_found(scores, 40), 23); // at once
     assert_true(isnan(scores[3]) && isnan(scores[20]) && scores[23] > 0.9999f);
     reopen(at);
-    search_exactly(scores, 40, model, at->store, 23);
-    assert_int_equal(found(scores, 40), 23);
+    two_search_exactly(scores, 40, model, at->store, 23);
+    assert_int_equal(two_found(scores, 40), 23);
 }
 
 static void what_nothing_needs_goes_bit_by_bit_when_its_last_request_ends(void **state)
@@ -373,17 +227,17 @@ static void what_nothing_needs_goes_bit_by_bit_when_its_last_request_ends(void *
     ak_error err = {0};
     rig_add_many(at->store, "i", 0, 700);
     ak_generation *first = rig_generation(at->store);
-    promote(at->store, NEW);
+    two_promote(at->store, NEW);
     rig_until(at->store, false, "SELECT count(*) FROM vectors", 1400);
-    promote(at->store, MODEL); // the first generation is dropped, its model serves again
+    two_promote(at->store, MODEL); // the first generation is dropped, its model serves again
     rig_until(at->store, false, "SELECT count(*) FROM generations", 3);
     ak_generation_release(first);
     rig_until(at->store, false, "SELECT count(*) FROM generations", 2);
     rig_until(at->store, false, "SELECT count(*) FROM vectors", 1400);
-    add_model(at->store, "m3", DIMS, AK_MODEL_CANDIDATE);
+    two_add_model(at->store, "m3", DIMS, AK_MODEL_CANDIDATE);
     const char *collections[] = {"c"};
     rig_ok(ak_store_change_begin(at->store, "m3", collections, 1, &err), &err);
-    fill(at->store, "m3", 300);
+    two_fill(at->store, "m3", 300);
     assert_int_equal(ak_store_change_begin(at->store, NEW, collections, 1, &err), AK_CONFLICT);
     rig_ok(ak_store_change_abandon(at->store, "m3", &err), &err);
     rig_until(at->store, false, "SELECT count(*) FROM vectors", 1400);
@@ -409,8 +263,8 @@ static void a_picture_of_two_collections_keeps_what_each_needs(void **state)
         ak_image_record_clear(&upload->write.record);
         free(upload);
     }
-    promote(at->store, NEW);
-    promote(at->store, MODEL);
+    two_promote(at->store, NEW);
+    two_promote(at->store, MODEL);
     assert_int_equal(rig_delete(at->store, "i4"), AK_OK); // "d" still shows it, by MODEL
     rig_until(at->store, false, "SELECT count(*) FROM vectors", 19);
     ak_write removal = {.kind = AK_WRITE_COLLECTION_DELETE, .collection = "c"};
@@ -427,25 +281,25 @@ static void deletions_during_each_phase_leave_nothing(void **state)
     char model[AK_NAME_MAX + 1];
     int64_t promoted, to_come;
     rig_add_many(at->store, "i", 0, 20);
-    begin(at->store, NEW);
+    two_begin(at->store, NEW);
     assert_int_equal(rig_delete(at->store, "i0"), AK_OK); // missing still
-    assert_int_equal(fill(at->store, NEW, 10), 10);
+    assert_int_equal(two_fill(at->store, NEW, 10), 10);
     assert_int_equal(rig_delete(at->store, "i1"), AK_OK); // there already
-    while (fill(at->store, NEW, 10))
+    while (two_fill(at->store, NEW, 10))
         continue;
     rig_ok(ak_store_promote(&promoted, at->store, NEW, &err), &err);
     assert_int_equal(rig_delete(at->store, "i2"), AK_OK);
-    search_exactly(scores, 40, model, at->store, 9);
-    assert_int_equal(found(scores, 40), 17);
+    two_search_exactly(scores, 40, model, at->store, 9);
+    assert_int_equal(two_found(scores, 40), 17);
     rig_ok(ak_store_rollback(model, &to_come, at->store, "c", &err), &err);
     assert_int_equal(rig_delete(at->store, "i3"), AK_OK);
-    search_exactly(scores, 40, model, at->store, 9);
-    assert_int_equal(found(scores, 40), 16);
+    two_search_exactly(scores, 40, model, at->store, 9);
+    assert_int_equal(two_found(scores, 40), 16);
     rig_until(at->store, false, "SELECT count(*) FROM pictures", 16);
     rig_until(at->store, false, "SELECT count(*) FROM vectors", 32);
     assert_int_equal(rig_count(at->store, false, "SELECT count(*) FROM missing"), 0);
     // The collection itself goes while it changes.
-    begin(at->store, NEW);
+    two_begin(at->store, NEW);
     ak_write removal = {.kind = AK_WRITE_COLLECTION_DELETE, .collection = "c"};
     rig_ok(ak_store_write(at->store, &removal, &err), &err);
     rig_ok(ak_store_promote(&promoted, at->store, NEW, &err), &err);
@@ -462,7 +316,7 @@ static void models_are_listed_described_and_bounded(void **state)
     ak_error err = {0};
     ak_model_record *items, one;
     size_t n;
-    add_model(at->store, NEW, NEW_DIMS, AK_MODEL_REFUSED); // it is there: nothing changes
+    two_add_model(at->store, NEW, NEW_DIMS, AK_MODEL_REFUSED); // it is there: nothing changes
     rig_ok(ak_store_models(&items, &n, at->store, &err), &err);
     assert_int_equal(n, 2);
     assert_string_equal(items[0].id, NEW);
@@ -485,7 +339,7 @@ static void models_are_listed_described_and_bounded(void **state)
     assert_string_equal(one.measures, "{\"map\": 0.4}");
     ak_model_record_clear(&one);
     rig_add_many(at->store, "i", 0, 3);
-    promote(at->store, NEW);
+    two_promote(at->store, NEW);
     rig_ok(ak_store_model(&one, at->store, NEW, &err), &err);
     assert_int_equal(one.state, AK_MODEL_SERVING);
     ak_model_record_clear(&one);
@@ -497,7 +351,7 @@ static void models_are_listed_described_and_bounded(void **state)
     for (int i = 0; i < 5; i++) {
         char id[16];
         snprintf(id, sizeof id, "spare%d", i);
-        add_model(at->store, id, DIMS, AK_MODEL_REFUSED);
+        two_add_model(at->store, id, DIMS, AK_MODEL_REFUSED);
     }
     rig_until(at->store, false, "SELECT count(*) FROM models", 4);
     assert_int_equal(rig_count(at->store, false,
@@ -532,7 +386,7 @@ static void *search_on(void *arg)
     float scores[START + MORE];
     char model[AK_NAME_MAX + 1];
     for (uint32_t i = 0; !atomic_load(self->stop); i++) {
-        search_exactly(scores, START + MORE, model, self->store, i % START);
+        two_search_exactly(scores, START + MORE, model, self->store, i % START);
         // What was there at the beginning is in every answer.
         for (int j = 1; j < START; j++)
             assert_false(isnan(scores[j]));
@@ -548,7 +402,7 @@ static void *upload_on(void *arg)
     for (uint32_t i = START; i < START + MORE; i++) {
         char id[16];
         snprintf(id, sizeof id, "i%u", i);
-        assert_int_equal(upload_both(self->store, id, i), AK_OK);
+        assert_int_equal(two_upload_both(self->store, id, i), AK_OK);
         if (i == START + MORE / 2)
             assert_int_equal(rig_delete(self->store, "i0"), AK_OK);
     }
@@ -574,9 +428,9 @@ static void searches_and_uploads_go_on_through_changes_and_never_mix(void **stat
         int old = atomic_load(&answers[0]), new = atomic_load(&answers[1]);
         int64_t promoted;
         ak_status status;
-        begin(at->store, NEW);
+        two_begin(at->store, NEW);
         do {
-            while (fill(at->store, NEW, 50))
+            while (two_fill(at->store, NEW, 50))
                 continue;
             status = ak_store_promote(&promoted, at->store, NEW, &err);
         } while (status == AK_CONFLICT);
@@ -592,17 +446,16 @@ static void searches_and_uploads_go_on_through_changes_and_never_mix(void **stat
     atomic_store(&stop, true);
     for (int i = 0; i < SEARCHERS; i++)
         pthread_join(threads[i], NULL);
-    while (fill(at->store, MODEL, 50))
+    while (two_fill(at->store, MODEL, 50))
         continue;
-    search_exactly(scores, START + MORE, model, at->store, 5);
-    assert_int_equal(found(scores, START + MORE), START + MORE - 1);
+    two_search_exactly(scores, START + MORE, model, at->store, 5);
+    assert_int_equal(two_found(scores, START + MORE), START + MORE - 1);
 }
 
 int main(void)
 {
     ak_log_threshold(AK_LOG_ERROR);
-    for (uint32_t number = 0; number < PICTURES; number++)
-        sums_of_pictures[number] = rig_sum(number);
+    two_init();
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(a_promotion_serves_the_new_vectors_and_only_those),
