@@ -22,7 +22,9 @@
 typedef struct {
     ak_server *server;
     const ak_reembed *what;
-    ak_model *model;
+    ak_encoder *encoder; // of a change: loaded all the time, since uploads are embedded by it too
+    ak_model *own;       // else
+    const ak_model *model;
     ak_precision precision;
     ak_embedder *embedder; // made when there is something to embed
     size_t input_bytes, dims;
@@ -170,14 +172,13 @@ static ak_status fill(pass *p, ak_error *err)
     return status;
 }
 
-// The encoder is loaded and warm before it serves, so that no search waits for it.
+// The encoder is warm before it serves, so that no search waits for it.
 static ak_status promote(pass *p, ak_error *err)
 {
-    ak_encoder *encoder = NULL;
     int64_t promoted = 0;
-    ak_status status = ak_encoder_take(&encoder, p->server->encoders, p->what->model, err);
+    ak_status status = AK_OK;
     while (status == AK_OK &&
-           (status = ak_batcher_ready(ak_encoder_batcher(encoder), err)) == AK_OVERLOADED) {
+           (status = ak_batcher_ready(ak_encoder_batcher(p->encoder), err)) == AK_OVERLOADED) {
         status = stopped(p) ? stop_here(p, err) : AK_OK;
         usleep(10000);
     }
@@ -190,19 +191,31 @@ static ak_status promote(pass *p, ak_error *err)
     if (status == AK_OK)
         ak_log(AK_LOG_INFO, "model %s serves %lld more collections", p->what->model,
                (long long)promoted);
-    ak_encoder_release(encoder);
+    return status;
+}
+
+static ak_status load_model(pass *p, ak_error *err)
+{
+    ak_buf file = {0};
+    ak_status status;
+    if (p->what->n) {
+        status = ak_encoder_take(&p->encoder, p->server->encoders, p->what->model, err);
+        p->model = status == AK_OK ? ak_encoder_model(p->encoder) : NULL;
+        return status;
+    }
+    status = ak_store_model_read(&file, p->server->store, p->what->model, err);
+    if (status == AK_OK)
+        status = ak_model_read(&p->own, ak_buf_bytes(&file), err);
+    p->model = p->own;
+    ak_buf_clear(&file);
     return status;
 }
 
 static ak_status open_pass(pass *p, ak_error *err)
 {
     ak_server *server = p->server;
-    ak_buf file = {0};
     int64_t missing = 0;
-    ak_status status = ak_store_model_read(&file, server->store, p->what->model, err);
-    if (status == AK_OK)
-        status = ak_model_read(&p->model, ak_buf_bytes(&file), err);
-    ak_buf_clear(&file);
+    ak_status status = load_model(p, err);
     if (status == AK_OK && p->what->n)
         status = ak_store_change_begin(server->store, p->what->model, p->what->collections,
                                        p->what->n, err);
@@ -234,10 +247,11 @@ ak_status ak_reembed_run(ak_server *server, const ak_reembed *what, ak_error *er
         tell(p);
     if (status == AK_OK)
         status = fill(p, err);
-    if (status == AK_OK && what->promote)
+    if (status == AK_OK && what->n && what->promote)
         status = promote(p, err);
     ak_embedder_free(p->embedder);
-    ak_model_free(p->model);
+    ak_encoder_release(p->encoder);
+    ak_model_free(p->own);
     for (size_t i = 0; i < BATCH; i++)
         ak_buf_clear(&p->proxies[i]);
     free(p->inputs);

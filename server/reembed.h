@@ -15,7 +15,7 @@ typedef struct {
     const char *model;
     const char *const *collections; // (n) that change to the model
     size_t n;                       // 0: no change begins; what the model lacks is filled in
-    bool promote;                   // at the end
+    bool promote;                   // them, at the end
     // Called between batches on the caller's thread: pictures embedded, and how many in all.
     void (*progress)(void *arg, int64_t done, int64_t total); // NULL: none
     void *arg;

@@ -39,7 +39,7 @@
     N(workers, 0, 0, 1024, "threads", "worker threads; 0: one a core")                             \
     N(network_threads, 2, 1, 64, "threads", "threads that read and write sockets")                 \
     N(embed_threads, 0, 0, 1024, "threads", "threads of the network's batches; 0: one a core")     \
-    N(loaded_models, 4, 1, 64, "models", "models in memory, the base one among them")              \
+    N(loaded_models, 4, 3, 64, "models", "models in memory: base, those that serve, one to come")  \
     N(spare_models, 16, 0, 10000, "models", "models kept on disk that no collection needs")        \
     N(batch_wait_us, 8000, 0, 1000000, "us", "how long a batch waits for pictures on their way")   \
     N(disk_floor, 64 * AK_MIB, 0, UINT64_MAX, "bytes", "free disk under which writes are refused") \
