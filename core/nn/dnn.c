@@ -46,7 +46,7 @@ static ak_status build(ak_dnn *d, ak_error *err)
         return ak_fail(err, AK_OUT_OF_MEMORY, "no memory for %zu parameters", d->graph.params);
     PASS(ak_dnn_build_serve(d, err));
     PASS(ak_dnn_build_train(d, err));
-    void *scratch = ak_dnn_own(d, d->scratch_bytes + 64);
+    void *scratch = d->scratch_at = ak_dnn_own(d, d->scratch_bytes + 64);
     d->spare = ak_dnn_own(d, d->spare_bytes + 64);
     if (!scratch || !d->spare)
         return ak_fail(err, AK_OUT_OF_MEMORY, "no memory for a network's scratch space");
@@ -130,6 +130,7 @@ static ak_status run_step(ak_dnn *d, const step *s, float *features, ak_error *e
     const ak_node *map = s->map;
     size_t plane = map ? (size_t)map->h * (size_t)map->w : 0;
     ak_gate_shape gate = {0};
+    ak_small_maps maps;
     if (s->kind == STEP_GATE || s->kind == STEP_GATE_BACKWARD)
         gate = ak_dnn_gate_shape(d, map);
     switch (s->kind) {
@@ -160,6 +161,10 @@ static ak_status run_step(ak_dnn *d, const step *s, float *features, ak_error *e
     case STEP_GATE_BACKWARD:
         ak_gate_backward(s->y, d->dparams + map->param, s->a, s->b, d->params + map->param, &gate,
                          s->work);
+        break;
+    case STEP_SMALL_MAPS:
+        maps = ak_dnn_small_maps(d, map);
+        ak_small_maps_weights(s->y, s->a, s->b, &maps, d->scratch_at);
         break;
     }
     return AK_OK;
@@ -256,6 +261,8 @@ static ak_dnn_kind kind_of(const ak_dnn *d, const steps *list, const step *s)
     dnnl_prop_kind_t way = dnnl_prop_kind_undef;
     if (list == &d->load)
         return AK_DNN_LOAD;
+    if (s->kind == STEP_SMALL_MAPS)
+        return AK_DNN_CONV_BACKWARD_WEIGHTS;
     if (s->kind != STEP_PRIMITIVE)
         return s->map ? AK_DNN_POOL : AK_DNN_ELEMENTWISE;
     dnnl_primitive_get_primitive_desc(s->primitive, &pd);

@@ -204,6 +204,21 @@ ak_status ak_dnn_maxpool(ak_dnn *d, int i, ak_error *err)
                                  3, err);
 }
 
+ak_small_maps ak_dnn_small_maps(const ak_dnn *d, const ak_node *node)
+{
+    const ak_node *x = &d->graph.nodes[node->a];
+    return (ak_small_maps){.batch = (size_t)d->batch,
+                           .ic = (size_t)x->c,
+                           .oc = (size_t)node->c,
+                           .h = x->h,
+                           .w = x->w,
+                           .oh = node->h,
+                           .ow = node->w,
+                           .k = node->k,
+                           .stride = node->stride,
+                           .pad = node->pad};
+}
+
 ak_gate_shape ak_dnn_gate_shape(const ak_dnn *d, const ak_node *node)
 {
     return (ak_gate_shape){.batch = (size_t)d->batch,

@@ -9,6 +9,7 @@
 #include "core/nn/dnn.h"
 
 #include "core/nn/gate.h"
+#include "core/nn/small_maps.h"
 
 #include <dnnl.h>
 
@@ -27,6 +28,7 @@ typedef enum {
     STEP_AVGPOOL_BACKWARD_ADD,
     STEP_GATE,
     STEP_GATE_BACKWARD,
+    STEP_SMALL_MAPS, // a convolution's backward weights, without oneDNN
 } step_kind;
 
 typedef struct {
@@ -36,7 +38,7 @@ typedef struct {
     dnnl_exec_arg_t args[ARGS_MAX];
     void *y;            // element-wise kinds
     const void *a, *b;  // likewise
-    const ak_node *map; // AVGPOOL: the node that is averaged; GATE: the node
+    const ak_node *map; // AVGPOOL: the node that is averaged; GATE, SMALL_MAPS: the node
     size_t n, column;
     float *work; // GATE
 } step;
@@ -88,6 +90,7 @@ struct ak_dnn {
     dnnl_memory_t scratch[STEPS_MAX];
     int scratch_n;
     size_t scratch_bytes;
+    void *scratch_at;
     float *input;            // (batch, h, w, 3), normalised
     float *params, *dparams; // ours: loaded, and the last gradient
     void *spare;             // a second consumer's gradient before it is added
@@ -150,6 +153,7 @@ ak_status ak_dnn_primitive_step(ak_dnn *d, steps *list, const_dnnl_primitive_des
                                 const dnnl_exec_arg_t *args, int n, ak_error *err);
 ak_status ak_dnn_reorder_step(ak_dnn *d, steps *list, dnnl_memory_t to, dnnl_memory_t from,
                               ak_error *err);
+ak_small_maps ak_dnn_small_maps(const ak_dnn *d, const ak_node *node);
 ak_gate_shape ak_dnn_gate_shape(const ak_dnn *d, const ak_node *node);
 ak_status ak_dnn_gate_step(ak_dnn *d, int i, ak_error *err);
 ak_status ak_dnn_pool_step(ak_dnn *d, steps *list, step_kind kind, int i, ak_error *err);

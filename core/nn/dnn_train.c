@@ -83,6 +83,30 @@ static ak_status conv_backward_data(ak_dnn *d, int i, ak_error *err)
     return gradient_end(d, node->a, err);
 }
 
+// Whether our own kernel takes a convolution's backward weights: bf16, few cells.
+static bool has_small_maps(const ak_dnn *d, const ak_node *node)
+{
+    const ak_node *x = &d->graph.nodes[node->a];
+    return d->bf16 && ak_dnn_has_bf16() && x->op != AK_OP_INPUT && node->k <= AK_SMALL_MAPS_K &&
+           x->h * x->w <= AK_SMALL_MAPS_CELLS;
+}
+
+static ak_status small_maps_backward_weights(ak_dnn *d, int i, ak_error *err)
+{
+    const ak_node *node = &d->graph.nodes[i];
+    ak_small_maps maps = ak_dnn_small_maps(d, node);
+    step *s = ak_dnn_step_new(&d->backward, STEP_SMALL_MAPS);
+    if (!s)
+        return ak_fail(err, AK_INTERNAL, "the network has more than %d steps", STEPS_MAX);
+    s->map = node;
+    s->y = d->dparams + node->param;
+    s->a = d->values[node->a].y_at;
+    s->b = d->values[i].dy_at;
+    if (ak_small_maps_work(&maps) > d->scratch_bytes)
+        d->scratch_bytes = ak_small_maps_work(&maps);
+    return AK_OK;
+}
+
 static ak_status conv_backward_weights(ak_dnn *d, int i, ak_error *err)
 {
     const ak_node *node = &d->graph.nodes[i];
@@ -327,7 +351,8 @@ static ak_status backward_of(ak_dnn *d, int i, ak_error *err)
     case AK_OP_INPUT:
         return AK_OK;
     case AK_OP_CONV:
-        PASS(conv_backward_weights(d, i, err));
+        PASS(has_small_maps(d, node) ? small_maps_backward_weights(d, i, err)
+                                     : conv_backward_weights(d, i, err));
         bool wanted = node->a >= d->begin && d->graph.nodes[node->a].op != AK_OP_INPUT;
         return wanted ? conv_backward_data(d, i, err) : AK_OK;
     case AK_OP_BN:

@@ -1,8 +1,10 @@
 // Kernels, head, checkpoint: each beside a plain reference.
 #include "core/base/random.h"
 #include "core/nn/checkpoint.h"
+#include "core/nn/dnn.h"
 #include "core/nn/head.h"
 #include "core/nn/kernels.h"
+#include "core/nn/small_maps.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -87,6 +89,70 @@ static void average_pooling_reads_blocks_of_channels(void **state)
             }
         ak_avgpool_backward(dx, y, 40, BATCH, C, PLANE, block, true, false);
         assert_float_equal(dx[0], 2 * y[0] / PLANE, 1e-5);
+    }
+}
+
+// Place of (picture, channel, cell) in blocks of 16 channels.
+static size_t blocked(size_t n, size_t c, size_t cell, size_t channels, size_t cells)
+{
+    return ((n * (channels / 16) + c / 16) * cells + cell) * 16 + c % 16;
+}
+
+// One weight's gradient: output o, input c, tap (p, q).
+static double weight_gradient(const uint16_t *x, const uint16_t *dy, const ak_small_maps *s,
+                              size_t o, size_t c, int p, int q)
+{
+    double sum = 0;
+    for (size_t n = 0; n < s->batch; n++)
+        for (int i = 0; i < s->oh; i++)
+            for (int j = 0; j < s->ow; j++) {
+                int r = i * s->stride - s->pad + p, t = j * s->stride - s->pad + q;
+                if (r < 0 || r >= s->h || t < 0 || t >= s->w)
+                    continue;
+                size_t at_x = blocked(n, c, (size_t)(r * s->w + t), s->ic, (size_t)(s->h * s->w));
+                size_t at_y =
+                    blocked(n, o, (size_t)(i * s->ow + j), s->oc, (size_t)(s->oh * s->ow));
+                sum += (double)bf16_to_float(x[at_x]) * (double)bf16_to_float(dy[at_y]);
+            }
+    return sum;
+}
+
+static void weight_gradients_of_small_maps_equal_their_definition(void **state)
+{
+    (void)state;
+    if (!ak_dnn_has_bf16())
+        skip();
+    ak_random r = ak_random_stream(6, 0, 0, 0);
+    for (int round = 0; round < 24; round++) {
+        ak_small_maps s = {.batch = 1 + ak_random_below(&r, 9),
+                           .ic = 16 * (1 + ak_random_below(&r, 3)),
+                           .oc = 16 * (1 + ak_random_below(&r, 3)),
+                           .h = 1 + (int)ak_random_below(&r, 7),
+                           .w = 1 + (int)ak_random_below(&r, 7),
+                           .k = round % 2 ? 3 : 1,
+                           .stride = 1 + round / 2 % 2};
+        s.pad = s.k / 2;
+        s.oh = (s.h + s.stride - 1) / s.stride;
+        s.ow = (s.w + s.stride - 1) / s.stride;
+        size_t nx = s.batch * s.ic * (size_t)(s.h * s.w);
+        size_t ny = s.batch * s.oc * (size_t)(s.oh * s.ow), k = (size_t)s.k;
+        uint16_t *x = ak_alloc(nx, 2), *dy = ak_alloc(ny, 2);
+        float *dw = ak_alloc(s.oc * s.ic * k * k, 4);
+        void *work = ak_alloc(ak_small_maps_work(&s), 1);
+        for (size_t i = 0; i < nx; i++)
+            x[i] = float_to_bf16((float)ak_random_normal(&r));
+        for (size_t i = 0; i < ny; i++)
+            dy[i] = float_to_bf16((float)ak_random_normal(&r));
+        ak_small_maps_weights(dw, x, dy, &s, work);
+        for (size_t i = 0; i < s.oc * s.ic * k * k; i++) {
+            double expected = weight_gradient(x, dy, &s, i / (k * k) / s.ic, i / (k * k) % s.ic,
+                                              (int)(i / k % k), (int)(i % k));
+            assert_true(fabs((double)dw[i] - expected) < 1e-4 * (1 + fabs(expected)));
+        }
+        free(x);
+        free(dy);
+        free(dw);
+        free(work);
     }
 }
 
@@ -273,6 +339,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(elementwise_kernels_equal_their_definition),
         cmocka_unit_test(average_pooling_reads_blocks_of_channels),
+        cmocka_unit_test(weight_gradients_of_small_maps_equal_their_definition),
         cmocka_unit_test(heads_and_gradients_equal_their_definition),
         cmocka_unit_test(head_tensors_cover_the_parameters_without_gaps),
         cmocka_unit_test(networks_come_back_from_json_and_absent_keys_keep_defaults),
