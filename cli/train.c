@@ -27,10 +27,10 @@ typedef struct {
     char **data;
     size_t data_n;
     const char *first; // what stood behind --data
-    const char *out, *plot, *cache;
+    const char *out, *plot, *cache, *holdout;
     char *state, *log;
     bool resume, json, f32, list;
-    long views, seed, keep_side, memory, threads, measure_every;
+    long views, seed, keep_side, memory, threads, measure_every, holdout_every;
     double minutes, save_minutes;
 } job;
 
@@ -114,6 +114,11 @@ static int parse(job *j, int argc, char **argv)
          1e6},
         {AK_OPTION_NUMBER, "measure-every", "N", "steps between measures (50)", &j->measure_every,
          1, 1e9},
+        {AK_OPTION_TEXT, "holdout", "PATH",
+         "a tar or folder with classes, apart from --data, to measure kNN accuracy on", &j->holdout,
+         0, 0},
+        {AK_OPTION_NUMBER, "holdout-every", "N", "steps between those (1000)", &j->holdout_every, 1,
+         1e9},
         {AK_OPTION_TEXT, "plot", "SVG", "draw the curves of FILE.log; without --data, that alone",
          &j->plot, 0, 0},
         {AK_OPTION_FLAG, "f32", NULL, "compute in f32 where bf16 would be faster", &j->f32, 0, 0},
@@ -224,27 +229,45 @@ static ak_status finish(const ak_trainer *trainer, const ak_pictures *pictures, 
     return status;
 }
 
+// A step, what is measured after it, and a line on both when it is time.
+static ak_status step(ak_trainer *trainer, bool *more, const ak_train_holdout *holdout,
+                      ak_train_report *report, ak_train_progress *progress, const job *j,
+                      ak_error *err)
+{
+    ak_status status = ak_trainer_step(trainer, more, err);
+    if (status != AK_OK)
+        return status;
+    ak_trainer_progress(progress, trainer);
+    bool due = !*more || progress->step % (uint64_t)j->holdout_every == 0;
+    if (holdout && due) {
+        ak_trained trained = ak_trainer_result(trainer);
+        status = ak_train_holdout_knn(&report->knn, holdout, &trained, err);
+    }
+    return status == AK_OK ? ak_train_report_step(report, progress, !*more || stopped, err)
+                           : status;
+}
+
 static ak_status train(ak_trainer *trainer, const ak_pictures *pictures, const job *j,
                        ak_error *err)
 {
     bool more = true;
     ak_train_progress progress = {0};
     ak_train_report report;
+    ak_train_holdout *holdout = NULL;
     ak_train_report_init(&report, &j->recipe, j->log, j->json);
     ak_status status = AK_OK;
+    if (j->holdout)
+        status =
+            ak_train_holdout_new(&holdout, j->holdout, &j->recipe, (size_t)j->memory << 20, err);
     double saved = ak_clock_s();
     while (status == AK_OK && more && !stopped) {
-        status = ak_trainer_step(trainer, &more, err);
-        ak_trainer_progress(&progress, trainer);
-        if (status == AK_OK)
-            status = ak_train_report_step(&report, &progress, false, err);
+        status = step(trainer, &more, holdout, &report, &progress, j, err);
         if (status == AK_OK && ak_clock_s() - saved > 60 * j->save_minutes) {
             status = save(trainer, j->state, err);
             saved = ak_clock_s();
         }
     }
-    if (status == AK_OK)
-        status = ak_train_report_step(&report, &progress, true, err);
+    ak_train_holdout_free(holdout);
     if (status == AK_OK)
         status = save(trainer, j->state, err);
     if (status == AK_OK && stopped)
@@ -283,7 +306,8 @@ int ak_cli_train(int argc, char **argv)
              .keep_side = 128,
              .memory = 16384,
              .save_minutes = 10,
-             .measure_every = 50};
+             .measure_every = 50,
+             .holdout_every = 1000};
     int wrong = parse(&j, argc, argv);
     if (wrong != AK_OPTIONS_GO)
         return wrong;

@@ -22,6 +22,17 @@ void ak_train_report_init(ak_train_report *report, const ak_recipe *recipe, cons
 ak_status ak_train_report_step(ak_train_report *report, const ak_train_progress *progress,
                                bool last, ak_error *err);
 
+typedef struct ak_train_holdout ak_train_holdout;
+
+// Reads and resizes the pictures of a tar or folder, whose first folders are their classes.
+ak_status ak_train_holdout_new(ak_train_holdout **out, const char *path, const ak_recipe *recipe,
+                               size_t memory_limit, ak_error *err);
+void ak_train_holdout_free(ak_train_holdout *holdout);
+
+// Share of the pictures whose class its 20 nearest say.
+ak_status ak_train_holdout_knn(double *accuracy, const ak_train_holdout *holdout,
+                               const ak_trained *trained, ak_error *err);
+
 // Draws the curves of a log.
 ak_status ak_train_plot(const char *out, const char *log, ak_error *err);
 

@@ -321,13 +321,30 @@ ak_status ak_recipe_load(ak_recipe *recipe, const char *name_or_path, ak_error *
     return status;
 }
 
+bool ak_recipe_wants_target(const ak_recipe *r)
+{
+    for (size_t i = 0; i < r->terms_n; i++)
+        if (r->terms[i].objective->one_sided)
+            return true;
+    return false;
+}
+
+bool ak_recipe_wants_predictor(const ak_recipe *r)
+{
+    for (size_t i = 0; i < r->terms_n; i++)
+        if (r->terms[i].level == AK_LEVEL_PREDICTION)
+            return true;
+    return false;
+}
+
 ak_status ak_recipe_check(const ak_recipe *r, ak_error *err)
 {
-    if (r->momentum.queue % (2 * r->batch) != 0)
+    bool target = ak_recipe_wants_target(r);
+    if (target && r->momentum.queue % (2 * r->batch) != 0)
         return ak_fail(err, AK_BAD_VALUE,
                        "momentum.queue is %llu; it must be a multiple of twice the batch (%llu)",
                        (unsigned long long)r->momentum.queue, (unsigned long long)(2 * r->batch));
-    if (2 * r->batch % (uint64_t)r->momentum.groups != 0)
+    if (target && 2 * r->batch % (uint64_t)r->momentum.groups != 0)
         return ak_fail(err, AK_BAD_VALUE, "momentum.groups is %d; it must divide %llu",
                        r->momentum.groups, (unsigned long long)(2 * r->batch));
     if (r->pictures_per_class > 0 && r->batch % r->pictures_per_class != 0)

@@ -74,6 +74,10 @@ ak_status ak_recipe_set(ak_recipe *recipe, const char *assignment, ak_error *err
 // A new JSON object with every value; NULL when there is no memory.
 json_t *ak_recipe_write(const ak_recipe *recipe);
 
+// Whether a term is one-sided, and so wants the momentum encoder; whether one reads predictions.
+bool ak_recipe_wants_target(const ak_recipe *recipe);
+bool ak_recipe_wants_predictor(const ak_recipe *recipe);
+
 // AK_BAD_VALUE for what is possible value by value but not together.
 ak_status ak_recipe_check(const ak_recipe *recipe, ak_error *err);
 

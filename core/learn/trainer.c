@@ -106,7 +106,7 @@ static void lay_out(ak_trainer *t)
     r->head.in = t->graph.features;
     r->predictor.in = r->predictor.out = r->head.out;
     const size_t widths[AK_LEVELS] = {t->graph.features, r->head.out, r->head.out};
-    bool predictor = ak_trainer_wants_predictor(r);
+    bool predictor = ak_recipe_wants_predictor(r);
     t->head_at = t->graph.params;
     t->predictor_at = t->head_at + ak_head_params(&r->head);
     t->proxies_at = t->predictor_at + (predictor ? ak_head_params(&r->predictor) : 0);
@@ -159,7 +159,7 @@ ak_status ak_trainer_new(ak_trainer **out, const ak_pictures *pictures, const ak
         if (recipe->pictures_per_class > 0)
             status = ak_sampler_classes(&t->sampler, pictures, recipe->pictures_per_class, t->batch,
                                         recipe->seed, err);
-        if (status == AK_OK && ak_trainer_wants_target(recipe))
+        if (status == AK_OK && ak_recipe_wants_target(recipe))
             status = ak_target_new(&t->target, &t->recipe, &t->graph, &t->recipe.head, 2 * t->batch,
                                    t->p, err);
     }

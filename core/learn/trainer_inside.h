@@ -58,10 +58,6 @@ double ak_trainer_place(const ak_trainer *trainer); // 0..1
 // The loader and the networks for the place in the run.
 ak_status ak_trainer_begin(ak_trainer *trainer, ak_error *err);
 
-// Whether a term is one-sided, and so wants targets; whether one reads predictions.
-bool ak_trainer_wants_target(const ak_recipe *recipe);
-bool ak_trainer_wants_predictor(const ak_recipe *recipe);
-
 // Room for what ak_trainer_losses needs.
 ak_status ak_trainer_losses_alloc(ak_trainer *trainer, ak_error *err);
 void ak_trainer_losses_free(ak_trainer *trainer);

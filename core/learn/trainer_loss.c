@@ -4,22 +4,6 @@
 
 #include <string.h>
 
-bool ak_trainer_wants_target(const ak_recipe *r)
-{
-    for (size_t i = 0; i < r->terms_n; i++)
-        if (r->terms[i].objective->one_sided)
-            return true;
-    return false;
-}
-
-bool ak_trainer_wants_predictor(const ak_recipe *r)
-{
-    for (size_t i = 0; i < r->terms_n; i++)
-        if (r->terms[i].level == AK_LEVEL_PREDICTION)
-            return true;
-    return false;
-}
-
 ak_status ak_trainer_losses_alloc(ak_trainer *t, ak_error *err)
 {
     const ak_recipe *r = &t->recipe;
@@ -27,7 +11,7 @@ ak_status ak_trainer_losses_alloc(ak_trainer *t, ak_error *err)
     size_t widest = 0, work = 0, proxies = t->params - t->proxies_at;
     for (int l = 0; l < AK_LEVELS; l++) {
         t->level[l].d = widths[l];
-        if (l == AK_LEVEL_PREDICTION && !ak_trainer_wants_predictor(r))
+        if (l == AK_LEVEL_PREDICTION && !ak_recipe_wants_predictor(r))
             continue;
         t->level[l].x = ak_alloc(t->rows * widths[l], sizeof(float));
         t->level[l].dx = ak_alloc(t->rows * widths[l], sizeof(float));

@@ -78,6 +78,16 @@ ak_colour_map ak_jitter_choose(const ak_view_recipe *recipe, const float mean[3]
     return map;
 }
 
+void ak_jitter_cast(ak_colour_map *map, const ak_view_recipe *recipe, ak_random *r)
+{
+    float next[3][3] = {{0}}, shift[3];
+    for (int c = 0; c < 3; c++) {
+        next[c][c] = strength(r, recipe->cast_gain);
+        shift[c] = 255 * (strength(r, recipe->cast_shift / 255) - 1);
+    }
+    then(map, next, shift);
+}
+
 void ak_view_mean(float mean[3], const float *view, int side)
 {
     size_t n = (size_t)side * (size_t)side;

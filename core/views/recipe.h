@@ -14,6 +14,8 @@ typedef struct {
     float jitter;
     float brightness, contrast, saturation, hue; // strengths of the jitter; hue in turns
     float grey;
+    float cast;                  // of the light: each channel is scaled and shifted by itself
+    float cast_gain, cast_shift; // at most, about 1 and, of 0 to 255, about 0
     float blur;
     float blur_least, blur_most; // sigma in pixels of a view of 224 px, scaled to the side
     float solarise;
@@ -38,6 +40,8 @@ typedef struct {
                       .saturation = 0.3f,                                                          \
                       .hue = 0.02f,                                                                \
                       .grey = 0.05f,                                                               \
+                      .cast_gain = 0.25f,                                                          \
+                      .cast_shift = 16.0f,                                                         \
                       .blur_least = 0.1f,                                                          \
                       .blur_most = 2.0f,                                                           \
                       .solarise_from = 128.0f,                                                     \

@@ -33,6 +33,7 @@ typedef struct {
 } ak_colour_map;
 
 ak_colour_map ak_jitter_choose(const ak_view_recipe *recipe, const float mean[3], ak_random *r);
+void ak_jitter_cast(ak_colour_map *map, const ak_view_recipe *recipe, ak_random *r);
 void ak_view_mean(float mean[3], const float *view, int side);
 void ak_jitter_apply(uint8_t *out, const float *view, int side, const ak_colour_map *map,
                      bool mirror);

@@ -3,7 +3,7 @@
 #include "core/views/stages.h"
 
 // Parts of a view's stream: blocks of Philox's counter that no other augmentation comes to.
-enum { CROP_TO_GREY, SHRINK, BLUR, SOLARISE, JPEG, ERASE };
+enum { CROP_TO_GREY, SHRINK, BLUR, SOLARISE, JPEG, ERASE, CAST };
 #define BLOCKS (1u << 24)
 
 static ak_random part_of(ak_random stream, uint32_t part)
@@ -61,6 +61,9 @@ void ak_view_make(uint8_t *out, int side, const ak_image *picture, const ak_view
     cut_out(view, side, picture, box, recipe, part_of(stream, SHRINK), spare, work);
     ak_view_mean(mean, view, side);
     ak_colour_map map = ak_jitter_choose(recipe, mean, &r);
+    r = part_of(stream, CAST);
+    if (happens(&r, recipe->cast))
+        ak_jitter_cast(&map, recipe, &r);
     ak_jitter_apply(out, view, side, &map, mirror);
 
     r = part_of(stream, BLUR);

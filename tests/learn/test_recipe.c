@@ -100,7 +100,8 @@ static void values_that_do_not_go_together_are_refused(void **state)
 {
     (void)state;
     static const char *const texts[] = {
-        "{\"momentum\": {\"queue\": 1000}}", "{\"pictures_per_class\": 3}",
+        "{\"objectives\": [{\"name\": \"info_nce\"}], \"momentum\": {\"queue\": 1000}}",
+        "{\"pictures_per_class\": 3}",
         "{\"objectives\": [{\"name\": \"proxy_softmax\"}, {\"name\": \"proxy_softmax\"}]}",
         "{\"objectives\": [{\"name\": \"nt_xent\", \"weight\": 0}]}"};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {

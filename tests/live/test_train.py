@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 import time
 import unittest
+import xml.dom.minidom
 
 from akin_cli import BROKEN, akin, fill, write
 from akin_server import BIN
@@ -79,6 +80,49 @@ class Train(unittest.TestCase):
         status, _, err = self.train("--views", "64", "--resume")
         self.assertNotEqual(status, 0)
         self.assertIn("cut short", err)
+        self.assertEqual(self.model.read_bytes(), before)
+
+    def test_the_log_holds_the_measures_and_curves_are_drawn_from_it(self):
+        held = self.folder / "held"
+        fill(held, 16)
+        plot = self.folder / "curves.svg"
+        status, out, err = self.train("--views", "160", "--json", "--measure-every", "2",
+                                      "--holdout", held, "--holdout-every", "5", "--plot", plot)
+        self.assertEqual(status, 0, err)
+        lines = pathlib.Path(f"{self.model}.log").read_text().splitlines()
+        log = [json.loads(line) for line in lines]
+        self.assertEqual(log[-1]["views"], 160)
+        for member in ("loss", "rate", "positive", "negative", "alignment", "uniformity", "rank",
+                       "deviation", "knn", "views_per_s", "seconds_left"):
+            self.assertIn(member, log[-1])
+        self.assertEqual(set(log[-1]["terms"]), {"proxy_softmax", "nt_xent"})
+        self.assertEqual([json.loads(line) for line in out.splitlines()[:-1]], log)
+        svg = plot.read_text()
+        xml.dom.minidom.parseString(svg)
+        self.assertIn("effective rank", svg)
+        plot.unlink()
+        status, _, err = akin("train", "--out", self.model, "--plot", plot)
+        self.assertEqual((status, plot.read_text()), (0, svg), err)
+
+    def test_recipes_are_listed_loaded_and_refused(self):
+        status, out, err = akin("train", "--recipes", "--json")
+        self.assertEqual(status, 0, err)
+        recipes = {r["name"]: r["recipe"] for r in json.loads(out)["items"]}
+        self.assertIn("byol", recipes)
+        mine = self.folder / "mine.json"
+        mine.write_text(json.dumps(recipes["info_nce"]))
+        status, _, err = self.train("--views", "64", "--recipe", mine, "--set", "momentum.queue=64")
+        self.assertEqual(status, 0, err)
+        before = self.model.read_bytes()
+        for recipe, says in (({"batsch": 8}, "batsch"), ({"views": {"hue": 9}}, "views.hue"),
+                             ({"objectives": [{"name": "no"}]}, "no objective")):
+            mine.write_text(json.dumps(recipe))
+            status, _, err = self.train("--views", "64", "--recipe", mine)
+            self.assertNotEqual(status, 0)
+            self.assertIn(says, err)
+        status, _, err = self.train("--views", "64", "--recipe", "simcrl")
+        self.assertNotEqual(status, 0)
+        self.assertIn("--recipes", err)
         self.assertEqual(self.model.read_bytes(), before)
 
 

@@ -3,6 +3,7 @@
 #include "tests/learn/made_pictures.h"
 #include "tests/views/slow.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -336,11 +337,42 @@ static void pictures_of_a_pixel_and_of_one_colour_are_fine(void **state)
     }
 }
 
+// Middle greys stay off both ends, so each channel is an affine function of what it was.
+static void a_cast_scales_and_shifts_each_channel(void **state)
+{
+    (void)state;
+    uint8_t rgb[3 * SIDE * SIDE];
+    const ak_image ramp = {.rgb = rgb, .width = SIDE, .height = SIDE};
+    for (int i = 0; i < SIDE * SIDE; i++)
+        for (int c = 0; c < 3; c++)
+            rgb[3 * i + c] = (uint8_t)(64 + 100 * i / (SIDE * SIDE));
+    ak_view_recipe recipe = {.area_least = 1,
+                             .area_most = 1,
+                             .aspect_most = 1,
+                             .cast = 1,
+                             .cast_gain = 0.25f,
+                             .cast_shift = 16};
+    uint8_t view[3 * SIDE * SIDE];
+    ak_view_make(view, SIDE, &ramp, &recipe, ak_random_stream(1, 2, 3, 4), work);
+    int last = SIDE * SIDE - 1, different = 0;
+    for (int c = 0; c < 3; c++) {
+        double from = ramp.rgb[c], to = ramp.rgb[3 * last + c];
+        double gain = (view[3 * last + c] - view[c]) / (to - from), shift = view[c] - gain * from;
+        assert_true(fabs(gain - 1) < 0.27 && fabs(shift) < 20);
+        different += fabs(gain - 1) > 0.03;
+        for (int i = 0; i <= last; i++)
+            assert_true(fabs(gain * ramp.rgb[3 * i + c] + shift - view[3 * i + c]) < 2);
+    }
+    assert_true(different > 0);
+    assert_true(view[0] != view[1] || view[1] != view[2]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(whole_view_without_change_is_the_resized_picture),
         cmocka_unit_test(grey_views_are_grey_and_mirrors_are_mirrors),
+        cmocka_unit_test(a_cast_scales_and_shifts_each_channel),
         cmocka_unit_test(views_of_the_default_recipe_equal_the_slow_definition),
         cmocka_unit_test(crops_keep_to_their_ranges),
         cmocka_unit_test(each_augmentation_happens_as_often_as_its_probability),
