@@ -45,6 +45,6 @@ void ak_erase(uint8_t *view, int side, float share, bool noise, ak_random *r)
     for (int j = y; j < y + h; j++) {
         uint8_t *to = view + 3 * ((size_t)j * (size_t)side + (size_t)x);
         for (int i = 0; i < 3 * w; i++)
-            to[i] = noise ? (uint8_t)(ak_random_u32(r) >> 24) : (uint8_t)(sum[i % 3] / n);
+            to[i] = (uint8_t)(noise ? ak_random_u32(r) >> 24 : sum[i % 3] / n);
     }
 }
