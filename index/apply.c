@@ -1,5 +1,6 @@
 // What each kind of write does to the catalog, and what it asks of the group. Writer thread.
 #include "core/base/clock.h"
+#include "index/alter.h"
 #include "index/group.h"
 #include "index/valid.h"
 
@@ -412,6 +413,10 @@ static ak_status delete_image(ak_group *group, ak_write *write, ak_error *err)
 
 ak_status ak_apply(ak_group *group, ak_write *write, ak_error *err)
 {
+    if ((int)write->kind == AK_WRITE_ALTER) {
+        const ak_alteration *alteration = (const ak_alteration *)write;
+        return alteration->apply(group->store->catalog, alteration->arg, err);
+    }
     if ((int)write->kind == AK_WRITE_MODEL_ADD)
         group->deleted = true; // an older one may have to go
     if ((int)write->kind == AK_WRITE_MODEL_ADD)

@@ -9,11 +9,13 @@
 
 EMBED(ak_sql_0001_catalog, "0001_catalog.sql");
 EMBED(ak_sql_0002_generations, "0002_generations.sql");
+EMBED(ak_sql_0003_jobs, "0003_jobs.sql");
 EMBED(ak_sql_proxies_0001_proxies, "proxies_0001_proxies.sql");
 
 static const ak_migration catalog[] = {
     {1, "catalog", ak_sql_0001_catalog},
     {2, "generations", ak_sql_0002_generations},
+    {3, "jobs", ak_sql_0003_jobs},
 };
 static const ak_migration proxies[] = {
     {1, "proxies", ak_sql_proxies_0001_proxies},

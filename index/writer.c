@@ -10,6 +10,7 @@
 // before the next group when that fails too (clean.c).
 #include "core/base/clock.h"
 #include "core/base/log.h"
+#include "index/alter.h"
 #include "index/group.h"
 #include "index/proxies.h"
 
@@ -25,7 +26,8 @@ static bool frees_room(const ak_write *write)
 {
     int kind = (int)write->kind;
     return kind == AK_WRITE_COLLECTION_DELETE || kind == AK_WRITE_IMAGE_DELETE ||
-           kind == AK_WRITE_CHANGE_ABANDON || kind == AK_WRITE_SERVE;
+           kind == AK_WRITE_CHANGE_ABANDON || kind == AK_WRITE_SERVE ||
+           (kind == AK_WRITE_ALTER && ((const ak_alteration *)write)->small);
 }
 
 // A change of serving generations is a group of its own: within a group they stay as they are.

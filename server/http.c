@@ -21,6 +21,8 @@
 // A refused body this short is read and dropped, so that the answer is not lost to a reset.
 #define DRAIN_MAX ((uint64_t)65536)
 
+#define STREAM_BLOCK 4096 // bytes of a stream that are asked for at once
+
 struct ak_http {
     struct MHD_Daemon *daemon;
     const ak_server_options *options;
@@ -69,14 +71,55 @@ static void drop_body(exchange *x)
 
 // --- answering ---------------------------------------------------------------------------------
 
+// Asked by the library for more of a stream. When there is nothing the connection is suspended
+// within the call, under the lock, so that a wake in between is not lost.
+static ssize_t on_stream(void *arg, uint64_t at, char *to, size_t n)
+{
+    (void)at;
+    exchange *x = arg;
+    ak_stream *stream = x->request.response.stream;
+    for (;;) {
+        pthread_mutex_lock(&stream->lock);
+        stream->news = false;
+        pthread_mutex_unlock(&stream->lock);
+        ptrdiff_t got = stream->read(stream, to, n);
+        if (got < 0)
+            return MHD_CONTENT_READER_END_OF_STREAM;
+        if (got > 0)
+            return got;
+        pthread_mutex_lock(&stream->lock);
+        bool again = stream->news;
+        if (!again) {
+            stream->connection = x->connection;
+            MHD_suspend_connection(x->connection);
+        }
+        pthread_mutex_unlock(&stream->lock);
+        if (!again)
+            return 0;
+    }
+}
+
+void ak_stream_wake(ak_stream *stream)
+{
+    pthread_mutex_lock(&stream->lock);
+    stream->news = true;
+    if (stream->connection)
+        MHD_resume_connection(stream->connection);
+    stream->connection = NULL;
+    pthread_mutex_unlock(&stream->lock);
+}
+
 static enum MHD_Result answer(exchange *x)
 {
     ak_response *a = &x->request.response;
     static char nothing[1];
     x->stage = ANSWER;
-    struct MHD_Response *response = MHD_create_response_from_buffer(
-        a->n, a->body ? a->body : nothing,
-        a->fixed || !a->body ? MHD_RESPMEM_PERSISTENT : MHD_RESPMEM_MUST_FREE);
+    struct MHD_Response *response =
+        a->stream ? MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK, on_stream, x,
+                                                      NULL)
+                  : MHD_create_response_from_buffer(
+                        a->n, a->body ? a->body : nothing,
+                        a->fixed || !a->body ? MHD_RESPMEM_PERSISTENT : MHD_RESPMEM_MUST_FREE);
     if (!response)
         return MHD_NO;
     a->body = NULL; // the response's now
@@ -142,6 +185,8 @@ static enum MHD_Result on_header(void *arg, enum MHD_ValueKind kind, const char 
         {"Accept-Encoding", &h->accept_encoding},
         {"If-Match", &h->if_match},
         {"If-None-Match", &h->if_none_match},
+        {"Idempotency-Key", &h->idempotency_key},
+        {"Last-Event-ID", &h->last_event_id},
         {"X-Request-Id", &h->request_id},
     };
     walk->bytes += strlen(name) + (value ? strlen(value) : 0) + 4; // ": " and the line's end

@@ -106,6 +106,8 @@ void ak_request_clear(ak_request *r)
     json_decref(r->faults);
     if (!r->response.fixed)
         free(r->response.body);
+    if (r->response.stream)
+        r->response.stream->close(r->response.stream);
 }
 
 void ak_request_name(ak_request *r)
@@ -240,6 +242,22 @@ void ak_respond_bytes(ak_request *r, int http, const char *type, ak_buf *bytes)
 void ak_respond_fixed(ak_request *r, int http, const char *type, ak_bytes bytes)
 {
     respond_body(r, http, type, (void *)(uintptr_t)bytes.at, bytes.n, true);
+}
+
+void ak_stream_init(ak_stream *stream)
+{
+    pthread_mutex_init(&stream->lock, NULL);
+}
+
+void ak_stream_clear(ak_stream *stream)
+{
+    pthread_mutex_destroy(&stream->lock);
+}
+
+void ak_respond_stream(ak_request *r, const char *type, ak_stream *stream)
+{
+    respond_body(r, 200, type, NULL, 0, true);
+    r->response.stream = stream;
 }
 
 void ak_respond_empty(ak_request *r, int http)

@@ -9,6 +9,7 @@
 #include "core/base/error.h"
 #include "core/base/mem.h"
 #include "server/server.h"
+#include "server/stream.h"
 #include "server/work.h"
 
 #include <jansson.h>
@@ -25,6 +26,7 @@ typedef struct {
     void *body;       // malloc'd, unless `fixed`
     size_t n;
     bool fixed; // the body is static
+    ak_stream *stream; // NULL: the body is all
     size_t header_count;
     struct {
         const char *name; // static
@@ -36,6 +38,7 @@ typedef struct {
 typedef struct {
     const char *host, *origin, *authorization, *content_type, *accept, *accept_encoding;
     const char *if_match, *if_none_match, *request_id;
+    const char *idempotency_key, *last_event_id;
 } ak_headers;
 
 typedef struct ak_request ak_request;
@@ -86,6 +89,7 @@ void ak_respond_json(ak_request *r, int http, json_t *json); // takes the refere
 void ak_respond_bytes(ak_request *r, int http, const char *type, ak_buf *bytes); // takes the bytes
 void ak_respond_fixed(ak_request *r, int http, const char *type, ak_bytes bytes);
 void ak_respond_empty(ak_request *r, int http);
+void ak_respond_stream(ak_request *r, const char *type, ak_stream *stream); // 200; takes it
 
 // problem+json of the error, with the faults that were collected.
 void ak_respond_error(ak_request *r, const ak_error *err);

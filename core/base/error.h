@@ -36,6 +36,7 @@
     X(BROKEN_MODEL, "broken_model", 422, 1, "The checkpoint is damaged")                           \
     X(FOREIGN_MODEL, "foreign_model", 422, 1, "The checkpoint is none that this Akin serves")      \
     X(OTHER_DIMENSIONS, "other_dimensions", 422, 1, "The model makes vectors of another length")   \
+    X(KEY_REUSED, "key_reused", 422, 3, "The Idempotency-Key belongs to another request")          \
     X(HEADERS_TOO_LARGE, "headers_too_large", 431, 2, "The headers are too large")                 \
     X(INTERNAL, "internal", 500, 3, "A fault of the server")                                       \
     X(OUT_OF_MEMORY, "out_of_memory", 500, 3, "Memory ran out")                                    \

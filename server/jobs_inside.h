@@ -1,0 +1,60 @@
+// Jobs in memory, for jobs.c, job_json.c and events.c.
+#ifndef AK_SERVER_JOBS_INSIDE_H
+#define AK_SERVER_JOBS_INSIDE_H
+
+#include "server/daemon.h"
+#include "server/jobs.h"
+
+#include <pthread.h>
+
+#define AK_JOB_KINDS 2
+
+typedef struct ak_listener ak_listener;
+
+struct ak_job {
+    ak_jobs *jobs;
+    const ak_job_kind *kind;
+    atomic_bool stop;
+    // Under jobs->lock. The texts of the record are replaced by the runner alone.
+    ak_job_record record;
+    size_t references; // the list's, and one a listener
+    bool taken, ended;
+    bool told_due, keep_due; // progress that no listener, that not the store has seen
+    double kept_s, left_s, rate, sampled_s;
+    int64_t sampled_done;
+    ak_job *next;
+};
+
+typedef struct {
+    ak_jobs *jobs;
+    const ak_job_kind *kind;
+    pthread_t thread;
+    bool runs;
+} ak_job_runner;
+
+struct ak_jobs {
+    ak_server *server;
+    pthread_mutex_t adding; // held from the check of a new job to its place in the list
+    pthread_mutex_t lock;   // guards what follows, and the jobs in the list
+    pthread_cond_t changed;
+    ak_job *first, **last; // that have not ended, oldest first
+    ak_listener *listeners;
+    size_t listener_count;
+    bool closing;
+    ak_job_runner runners[AK_JOB_KINDS];
+    pthread_t teller; // tells and keeps progress, and lets streams be heard of
+    bool teller_runs;
+};
+
+// job_json.c. The record as JSON; rate and left_s < 0: not known. NULL out of memory.
+json_t *ak_job_record_json(const ak_job_record *record, double rate, double left_s);
+json_t *ak_job_json(const ak_job *job); // under the lock
+double ak_job_left(const ak_job *job);  // likewise
+
+void ak_job_release(ak_job *job); // under the lock; frees the last one
+
+// events.c, under the lock.
+void ak_events_tell(ak_jobs *jobs, const ak_job *job); // to who listens to it; NULL: to all
+void ak_events_beat(ak_jobs *jobs, double now_s);      // to who has heard nothing for long
+
+#endif
