@@ -72,13 +72,13 @@ ak_status ak_store_job_add(ak_store *store, const ak_job_record *record, const a
 static ak_status set(ak_sql *db, void *arg, ak_error *err)
 {
     const ak_job_record *r = arg;
-    ak_status status = ak_sql_run(
-        db, err,
-        "UPDATE jobs SET state = ?, done = ?, total = ?, event = ?, result = ?, "
-        "report = ?, error = ?, started_at = ?, ended_at = ? WHERE id = ?",
-        ak_text(r->state), ak_int(r->done), ak_int(r->total), ak_int(r->event),
-        ak_text(r->result), ak_text(r->report), ak_text(r->error), time_arg(r->started_at),
-        time_arg(r->ended_at), ak_text(r->id));
+    ak_status status =
+        ak_sql_run(db, err,
+                   "UPDATE jobs SET state = ?, done = ?, total = ?, event = ?, result = ?, "
+                   "report = ?, error = ?, started_at = ?, ended_at = ? WHERE id = ?",
+                   ak_text(r->state), ak_int(r->done), ak_int(r->total), ak_int(r->event),
+                   ak_text(r->result), ak_text(r->report), ak_text(r->error),
+                   time_arg(r->started_at), time_arg(r->ended_at), ak_text(r->id));
     if (status == AK_OK && r->ended_at != AK_TIME_NONE)
         status = ak_sql_run(db, err,
                             "DELETE FROM run_removals WHERE NOT EXISTS (SELECT 1 FROM jobs WHERE "

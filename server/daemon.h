@@ -10,8 +10,10 @@
 #include "server/encoders.h"
 #include "server/filler.h"
 #include "server/http.h"
+#include "server/jobs.h"
 #include "server/keys.h"
 #include "server/picture.h"
+#include "server/refine_trigger.h"
 #include "server/server.h"
 #include "server/work.h"
 
@@ -23,7 +25,11 @@ struct ak_server {
     ak_work *work;
     ak_http *http;
     ak_keys *keys;
-    ak_budget decoded; // bytes of pictures being decoded
+    ak_jobs *jobs;
+    ak_refine_trigger *trigger;
+    pthread_mutex_t promoting;   // one promotion at a time
+    atomic_ulong pictures_asked; // requests that embed or search, ever
+    ak_budget decoded;           // bytes of pictures being decoded
     ak_cursor_key cursor_key;
 };
 

@@ -13,19 +13,19 @@
 struct ak_listener {
     ak_stream stream; // first
     ak_jobs *jobs;
-    ak_job *job;     // NULL: it had ended
-    json_t *ended;   // how it had
-    int64_t seen;    // the last event's number
+    ak_job *job;   // NULL: it had ended
+    json_t *ended; // how it had
+    int64_t seen;  // the last event's number
     bool begun, over;
-    double heard_s;  // when something was sent last
-    char *text;      // being sent
+    double heard_s; // when something was sent last
+    char *text;     // being sent
     size_t n, at;
     ak_listener *next;
 };
 
 static void say(ak_listener *l, const char *event, int64_t id, const json_t *data)
 {
-    char *json = json_dumps(data, JSON_COMPACT), *text = NULL;
+    char *json = json_dumps(data, JSON_COMPACT | JSON_REAL_PRECISION(9)), *text = NULL;
     int n = json ? asprintf(&text, "id: %lld\nevent: %s\ndata: %s\n\n", (long long)id, event, json)
                  : -1;
     free(json);
@@ -145,8 +145,10 @@ static ak_status listen(ak_listener *l, ak_jobs *jobs, const char *id, ak_error 
     }
     pthread_mutex_lock(&jobs->lock);
     if (status == AK_OK && jobs->listener_count >= most)
-        status = ak_fail(err, AK_OVERLOADED, "%zu clients listen to events, as many as may; poll "
-                         "the job, or try again", jobs->listener_count);
+        status = ak_fail(err, AK_OVERLOADED,
+                         "%zu clients listen to events, as many as may; poll "
+                         "the job, or try again",
+                         jobs->listener_count);
     if (status == AK_OK) {
         l->next = jobs->listeners;
         jobs->listeners = l;

@@ -35,6 +35,22 @@ void ak_handle_models_post(ak_request *r);
 void ak_handle_model_get(ak_request *r);
 void ak_handle_model_checkpoint(ak_request *r);
 void ak_handle_collection_rollback(ak_request *r);
+// jobs_api.c
+void ak_handle_jobs(ak_request *r);
+void ak_handle_job_get(ak_request *r);
+void ak_handle_job_cancel(ak_request *r);
+void ak_handle_job_report(ak_request *r);
+// events.c
+void ak_handle_job_events(ak_request *r);
+// training_api.c
+void ak_handle_training_post(ak_request *r);
+void ak_handle_training_runs(ak_request *r);
+void ak_handle_training_get(ak_request *r);
+void ak_handle_training_cancel(ak_request *r);
+// promotion.c
+void ak_handle_model_promote(ak_request *r);
+// feedback.c
+void ak_handle_feedback(ak_request *r);
 // search.c
 void ak_handle_search(ak_request *r);
 

@@ -115,11 +115,11 @@ static enum MHD_Result answer(exchange *x)
     static char nothing[1];
     x->stage = ANSWER;
     struct MHD_Response *response =
-        a->stream ? MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK, on_stream, x,
-                                                      NULL)
-                  : MHD_create_response_from_buffer(
-                        a->n, a->body ? a->body : nothing,
-                        a->fixed || !a->body ? MHD_RESPMEM_PERSISTENT : MHD_RESPMEM_MUST_FREE);
+        a->stream
+            ? MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK, on_stream, x, NULL)
+            : MHD_create_response_from_buffer(a->n, a->body ? a->body : nothing,
+                                              a->fixed || !a->body ? MHD_RESPMEM_PERSISTENT
+                                                                   : MHD_RESPMEM_MUST_FREE);
     if (!response)
         return MHD_NO;
     a->body = NULL; // the response's now

@@ -18,7 +18,7 @@ static void set_number(json_t *object, const char *key, double value, int digits
 {
     double scale = pow(10, digits);
     json_object_set_new(object, key,
-                        value < 0      ? json_null()
+                        value < 0     ? json_null()
                         : digits == 0 ? json_integer((json_int_t)ceil(value))
                                       : json_real(round(value * scale) / scale));
 }
@@ -33,7 +33,8 @@ json_t *ak_job_record_json(const ak_job_record *record, double rate, double left
     if (object && request && result) {
         set_number(object, "rate", rate, 2);
         set_number(object, "seconds_left", left_s, 0);
-        json_object_set_new(object, "error", record->error ? json_string(record->error) : json_null());
+        json_object_set_new(object, "error",
+                            record->error ? json_string(record->error) : json_null());
         set_time(object, "created_at", record->created_at);
         set_time(object, "started_at", record->started_at);
         set_time(object, "ended_at", record->ended_at);

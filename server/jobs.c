@@ -10,13 +10,13 @@
 #include <string.h>
 #include <time.h>
 
-#define TELL_S      0.25  // between two events of one job's progress
-#define KEEP_S      1.0   // between two writes of it
-#define SAMPLE_S    1.0   // over which a rate is taken
-#define SMOOTH      0.3   // share of the newest sample in the rate
-#define EVENT_GAP   1000  // numbers left free after a restart: more than can have been lost
-#define KEEP_TRIES  10    // of an end that cannot be written
-#define LIST_LIMIT  1000
+#define TELL_S     0.25 // between two events of one job's progress
+#define KEEP_S     1.0  // between two writes of it
+#define SAMPLE_S   1.0  // over which a rate is taken
+#define SMOOTH     0.3  // share of the newest sample in the rate
+#define EVENT_GAP  1000 // numbers left free after a restart: more than can have been lost
+#define KEEP_TRIES 10   // of an end that cannot be written
+#define LIST_LIMIT 1000
 
 static const ak_job_kind *const kinds[AK_JOB_KINDS] = {&ak_job_training, &ak_job_promotion};
 
@@ -458,7 +458,8 @@ ak_status ak_jobs_cancel(json_t **answer, ak_jobs *jobs, const ak_job_kind *kind
     pthread_mutex_lock(&jobs->lock);
     if (status == AK_OK && job->ended)
         status = refuse_cancel(&job->record, err);
-    bool unbegun = status == AK_OK && !job->ended && !job->taken && job->record.started_at == AK_TIME_NONE;
+    bool unbegun =
+        status == AK_OK && !job->ended && !job->taken && job->record.started_at == AK_TIME_NONE;
     if (status == AK_OK) {
         job->record.cancel = true;
         atomic_store(&job->stop, true);

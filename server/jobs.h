@@ -1,9 +1,9 @@
 // Jobs: long work that was asked for, is answered with 202, and goes on behind.
 //
-// A job is kept in the store from its 202 on, so it outlives the process: what had begun is taken up
-// again at the next start. A kind has one runner thread that does its jobs in turn. Progress lives in
-// memory; it is told to listeners four times a second and kept once a second, changes of state at
-// once.
+// A job is kept in the store from its 202 on, so it outlives the process: what had begun is taken
+// up again at the next start. A kind has one runner thread that does its jobs in turn. Progress
+// lives in memory; it is told to listeners four times a second and kept once a second, changes of
+// state at once.
 //
 // All functions may be called from any thread, except those marked as the runner's.
 #ifndef AK_SERVER_JOBS_H
@@ -52,8 +52,8 @@ ak_status ak_jobs_cancel(json_t **answer, ak_jobs *jobs, const ak_job_kind *kind
 ak_status ak_jobs_get(json_t **out, char tag[64], ak_jobs *jobs, const ak_job_kind *kind,
                       const char *id, bool report, ak_error *err);
 
-// A page of jobs as a JSON array, newest first; *before is the key to go on before, INT64_MAX at the
-// first call, and 0 after the last page.
+// A page of jobs as a JSON array, newest first; *before is the key to go on before, INT64_MAX at
+// the first call, and 0 after the last page.
 ak_status ak_jobs_list(json_t **out, int64_t *before, ak_jobs *jobs, const ak_job_kind *kind,
                        size_t limit, ak_error *err);
 

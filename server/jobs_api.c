@@ -54,8 +54,7 @@ void ak_jobs_answer_list(ak_request *r, const ak_job_kind *kind)
     const char *cursor = ak_request_query(r, "cursor");
     snprintf(list, sizeof list, "jobs/%s", kind ? kind->name : "");
     if (ak_request_number(&limit, r, "limit", 100, 1, AK_LIST_MAX, &err) != AK_OK ||
-        (cursor &&
-         ak_cursor_read(&after, &r->server->cursor_key, list, cursor, &err) != AK_OK) ||
+        (cursor && ak_cursor_read(&after, &r->server->cursor_key, list, cursor, &err) != AK_OK) ||
         ak_jobs_list(&items, &after.created_at, r->server->jobs, kind, (size_t)limit, &err) !=
             AK_OK) {
         ak_request_fail(r, &err);

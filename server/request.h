@@ -25,7 +25,7 @@ typedef struct {
     const char *type; // of the body, static
     void *body;       // malloc'd, unless `fixed`
     size_t n;
-    bool fixed; // the body is static
+    bool fixed;        // the body is static
     ak_stream *stream; // NULL: the body is all
     size_t header_count;
     struct {

@@ -41,6 +41,21 @@ static const ak_route routes[] = {
      ak_handle_model_checkpoint},
     {"POST", A "/collections/{c}:rollback", AK_SCOPE_ADMIN, AK_BODY_NONE, false, "",
      ak_handle_collection_rollback},
+    {"POST", C "/feedback", AK_SCOPE_WRITE, AK_BODY_JSON, false, "", ak_handle_feedback},
+    {"GET", "/v1/jobs", AK_SCOPE_READ, AK_BODY_NONE, false, "limit cursor", ak_handle_jobs},
+    {"GET", "/v1/jobs/{j}", AK_SCOPE_READ, AK_BODY_NONE, false, "", ak_handle_job_get},
+    {"DELETE", "/v1/jobs/{j}", AK_SCOPE_ADMIN, AK_BODY_NONE, false, "", ak_handle_job_cancel},
+    {"GET", "/v1/jobs/{j}/events", AK_SCOPE_READ, AK_BODY_NONE, false, "", ak_handle_job_events},
+    {"GET", "/v1/jobs/{j}/report", AK_SCOPE_READ, AK_BODY_NONE, false, "", ak_handle_job_report},
+    {"GET", A "/training-runs", AK_SCOPE_ADMIN, AK_BODY_NONE, false, "limit cursor",
+     ak_handle_training_runs},
+    {"POST", A "/training-runs", AK_SCOPE_ADMIN, AK_BODY_JSON, false, "", ak_handle_training_post},
+    {"GET", A "/training-runs/{r}", AK_SCOPE_ADMIN, AK_BODY_NONE, false, "",
+     ak_handle_training_get},
+    {"DELETE", A "/training-runs/{r}", AK_SCOPE_ADMIN, AK_BODY_NONE, false, "",
+     ak_handle_training_cancel},
+    {"POST", A "/models/{m}:promote", AK_SCOPE_ADMIN, AK_BODY_JSON, false, "",
+     ak_handle_model_promote},
 };
 
 enum { ROUTES = sizeof routes / sizeof *routes };
@@ -76,6 +91,7 @@ static bool path_fits(ak_request *r, const char *pattern)
             return false;
         else if (strlen(segment) != n || memcmp(segment, at, n) != 0)
             return false;
+        }
         at += n;
     }
     if (used != r->segment_count)
@@ -204,6 +220,8 @@ refused:
 static void run_request(ak_task *task)
 {
     ak_request *r = (ak_request *)task;
+    if (r->route->body == AK_BODY_PICTURE || r->route->body == AK_BODY_QUERY)
+        atomic_fetch_add(&r->server->pictures_asked, 1);
     r->route->handle(r);
 }
 

@@ -6,6 +6,7 @@
 #include "core/base/log.h"
 #include "server/daemon.h"
 #include "server/routes.h"
+#include "server/training.h"
 
 #include <jansson.h>
 #include <signal.h>
@@ -108,6 +109,7 @@ ak_status ak_server_start(ak_server **out, const ak_server_options *options, ak_
         return ak_fail(err, AK_OUT_OF_MEMORY, "no memory for the server");
     s->options = options;
     ak_budget_init(&s->decoded, (size_t)options->decoded_bytes);
+    pthread_mutex_init(&s->promoting, NULL);
     ak_store_options store = AK_STORE_OPTIONS_DEFAULT;
     store.disk_floor = options->disk_floor;
     store.spare_models = (size_t)options->spare_models;
@@ -125,7 +127,12 @@ ak_status ak_server_start(ak_server **out, const ak_server_options *options, ak_
         ak_filler_start(&s->filler, s, err) != AK_OK)
         goto failed;
     open_cursor_key(s);
-    if (ak_http_start(&s->http, options, &handler, err) != AK_OK)
+    if (ak_jobs_open(&s->jobs, s, err) != AK_OK)
+        goto failed;
+    ak_training_sweep(s);
+    if (ak_http_start(&s->http, options, &handler, err) != AK_OK ||
+        ak_jobs_start(s->jobs, err) != AK_OK ||
+        ak_refine_trigger_start(&s->trigger, s, err) != AK_OK)
         goto failed;
     *out = s;
     return AK_OK;
@@ -143,14 +150,18 @@ void ak_server_stop(ak_server *s)
 {
     if (!s)
         return;
+    ak_refine_trigger_stop(s->trigger);
+    ak_jobs_stop(s->jobs);
     ak_http_stop(s->http);
     ak_filler_stop(s->filler);
     ak_work_stop(s->work);
     ak_encoders_close(s->encoders);
+    ak_jobs_free(s->jobs);
     ak_keys_close(s->keys);
     if (s->store)
         ak_store_close(s->store);
     ak_budget_clear(&s->decoded);
+    pthread_mutex_destroy(&s->promoting);
     free(s);
 }
 

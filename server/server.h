@@ -44,6 +44,28 @@
     N(batch_wait_us, 8000, 0, 1000000, "us", "how long a batch waits for pictures on their way")   \
     N(disk_floor, 64 * AK_MIB, 0, UINT64_MAX, "bytes", "free disk under which writes are refused") \
     N(stop_s, 30, 1, 3600, "s", "how long stopping waits for requests in flight")                  \
+    N(jobs_open, 64, 1, 1000, "jobs", "jobs that wait or run")                                     \
+    N(jobs_kept, 1000, 1, 1000000, "jobs", "jobs that are remembered after their end")             \
+    N(event_listeners, 64, 1, 65536, "clients", "clients that listen to events")                   \
+    N(heartbeat_s, 15, 1, 3600, "s", "silence after which a stream of events is heard of")         \
+    N(refine_enabled, 1, 0, 1, "0 or 1", "whether there is refinement at all")                     \
+    N(refine_auto, 1, 0, 1, "0 or 1", "whether runs begin by themselves, too")                     \
+    N(refine_budget_s, 600, 1, 604800, "s", "training of a run that names no budget")              \
+    N(refine_memory, 4096 * AK_MIB, 64 * AK_MIB, 1024 * 1024 * AK_MIB, "bytes",                    \
+      "memory of a run's process")                                                                 \
+    N(refine_threads, 0, 0, 1024, "threads", "threads of a run; 0: one a core")                    \
+    N(refine_busy_threads, 1, 0, 1024, "threads", "the same while requests come in; 0: it pauses") \
+    N(refine_nice, 20, 0, 20, "niceness", "of a run's process; 20: it has what no other wants")    \
+    N(refine_silence_s, 300, 1, 86400, "s", "silence after which a run's process is held to hang") \
+    N(refine_restarts, 5, 0, 100, "times", "how often a run's process may crash")                  \
+    N(refine_check_s, 60, 1, 86400, "s", "between two looks at whether a run is due")              \
+    N(refine_pictures, 1000, 1, 1000000000, "pictures", "new ones that make a run due")            \
+    N(refine_drift, 200, 1, 2000, "thousandths", "shift of the new vectors' mean that does")       \
+    N(refine_every_h, 0, 0, 87600, "hours", "since the last run, which do; 0: never")              \
+    N(refine_load, 150, 1, 100000, "per cent", "load of a core above which none begins")           \
+    T(refine_window, "", "hours of the day (UTC) in which runs begin, like 22:00-06:00")           \
+    T(refine_promote, "auto", "what becomes of a better model: auto or ask")                       \
+    T(refine_program, "/proc/self/exe", "what runs `refine` and `gate`; for tests")                \
     T(allowed_hosts, "", "host names besides loopback's, by commas, each with or without a port")  \
     T(precision, "auto", "how the network computes: auto, f32 or bf16")
 
