@@ -96,7 +96,7 @@ ak_status ak_store_drift(double *drift, ak_store *store, const char *collection,
 typedef struct {
     int64_t key;
     ak_sha256 sha256;
-    bool trained;                // some model was trained on it
+    bool trained;                // the model, or one that it comes from, was trained on it
     const char *collection;      // that holds it: an inside one, when there is one
     bool inside;                 // it is one of those that were asked for
     double yardstick;            // the greatest share of the collections that hold it
@@ -110,6 +110,7 @@ typedef struct {
 // between no lock is held. What was deleted meanwhile is passed over. `want` is asked before a
 // proxy is read.
 typedef struct {
+    const char *model;         // whose training counts
     const char *const *inside; // (n) names
     size_t n;
     bool (*want)(void *arg, const ak_refine_picture *picture);

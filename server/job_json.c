@@ -61,6 +61,9 @@ double ak_job_left(const ak_job *job)
 
 json_t *ak_job_json(const ak_job *job)
 {
-    return ak_job_record_json(&job->record, job->ended || !job->taken ? -1 : job->rate,
-                              ak_job_left(job));
+    json_t *object = ak_job_record_json(&job->record, job->ended || !job->taken ? -1 : job->rate,
+                                        ak_job_left(job));
+    if (object && job->note && !job->ended)
+        json_object_set_new(object, "progress", json_deep_copy(job->note));
+    return object;
 }

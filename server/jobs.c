@@ -52,6 +52,7 @@ void ak_job_release(ak_job *job)
     if (--job->references)
         return;
     ak_job_record_clear(&job->record);
+    json_decref(job->note);
     free(job);
 }
 
@@ -581,9 +582,10 @@ json_t *ak_job_result(const ak_job *job)
     return json_loads(job->record.result, 0, NULL);
 }
 
-void ak_job_progress(ak_job *job, int64_t done, int64_t total, double left_s)
+void ak_job_progress(ak_job *job, int64_t done, int64_t total, double left_s, const json_t *note)
 {
     double now = ak_clock_s();
+    json_t *fresh = note ? json_deep_copy(note) : NULL, *old;
     pthread_mutex_lock(&job->jobs->lock);
     if (done < job->sampled_done || !job->sampled_s) { // another stage, or the first call
         job->rate = 0;
@@ -599,7 +601,10 @@ void ak_job_progress(ak_job *job, int64_t done, int64_t total, double left_s)
     job->record.total = total;
     job->left_s = left_s;
     job->told_due = job->keep_due = true;
+    old = job->note;
+    job->note = fresh;
     pthread_mutex_unlock(&job->jobs->lock);
+    json_decref(old);
 }
 
 ak_status ak_job_keep(ak_job *job, json_t *result, const json_t *report, ak_error *err)

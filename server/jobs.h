@@ -69,8 +69,9 @@ bool ak_job_cancelled(ak_job *job);
 json_t *ak_job_request(const ak_job *job); // a copy, the caller's; NULL out of memory
 json_t *ak_job_result(const ak_job *job);  // likewise; what ak_job_keep last kept
 
-// left_s: seconds to go, when the work itself knows; -1: from the rate.
-void ak_job_progress(ak_job *job, int64_t done, int64_t total, double left_s);
+// left_s: seconds to go, when the work itself knows; -1: from the rate. note: more about it, shown
+// as "progress" until the next call and kept nowhere; borrowed, NULL: nothing.
+void ak_job_progress(ak_job *job, int64_t done, int64_t total, double left_s, const json_t *note);
 
 // Keeps what the job has found so far, and the report unless it is NULL, and tells the listeners.
 // result is borrowed.

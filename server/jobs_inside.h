@@ -18,6 +18,7 @@ struct ak_job {
     // Under jobs->lock. The texts of the record are replaced by the runner alone.
     ak_job_record record;
     size_t references; // the list's, and one a listener
+    json_t *note;      // NULL: none
     bool taken, ended;
     bool told_due, keep_due; // progress that no listener, that not the store has seen
     double kept_s, left_s, rate, sampled_s;

@@ -13,7 +13,7 @@
 
 static void on_progress(void *arg, int64_t done, int64_t total)
 {
-    ak_job_progress(arg, done, total, -1);
+    ak_job_progress(arg, done, total, -1, NULL);
 }
 
 // One at a time: another may be the last stage of a run.

@@ -101,14 +101,21 @@ static bool remove_deleted(run *r)
 
 // --- the process -------------------------------------------------------------------------------
 
+// Progress as whole numbers: counts where it counts, else thousandths.
 static void on_line(void *arg, json_t *line)
 {
     run *r = arg;
-    json_t *total = json_object_get(line, "total"), *left = json_object_get(line, "seconds_left");
+    json_t *left = json_object_get(line, "seconds_left"), *total = json_object_get(line, "total");
+    json_t *share = json_object_get(line, "progress");
     json_int_t done = json_integer_value(json_object_get(line, "done"));
     json_int_t all = json_integer_value(total);
-    if (json_is_integer(total) && done >= 0 && done <= all)
-        ak_job_progress(r->job, done, all, json_is_number(left) ? json_number_value(left) : -1);
+    if (json_is_number(share) && json_number_value(share) >= 0 && json_number_value(share) <= 1) {
+        done = (json_int_t)(json_number_value(share) * 1000);
+        all = 1000;
+    } else if (!json_is_integer(total) || done < 0 || done > all) {
+        return;
+    }
+    ak_job_progress(r->job, done, all, json_is_number(left) ? json_number_value(left) : -1, line);
 }
 
 static bool on_tick(void *arg, ak_worker *worker)
@@ -159,6 +166,7 @@ ak_status ak_refine_run(ak_job *job, const char *command, const char *folder, js
         .program = server->options->refine_program,
         .command = command,
         .folder = folder,
+        .option = strcmp(command, "refine") == 0 ? "--with-parent" : NULL,
         .memory_bytes = server->options->refine_memory,
         .nice = (int)server->options->refine_nice,
         .silence_s = (double)server->options->refine_silence_s,
@@ -167,6 +175,7 @@ ak_status ak_refine_run(ak_job *job, const char *command, const char *folder, js
         .tick = on_tick,
         .arg = &r,
     };
+    r.asked = atomic_load(&server->pictures_asked);
     for (;;) {
         r.told_threads = -1;
         remove_deleted(&r); // what went while nothing ran

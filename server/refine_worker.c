@@ -21,11 +21,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define TICK_MS       200
-#define GRACE_S       1.0   // between SIGTERM and SIGKILL
-#define LINE_MAX_N    65536 // bytes of a line; a longer one is passed over
-#define WORDS_MAX     400   // of standard error that are kept for the reason
-#define STATUS_FAILED 1     // it says that it cannot be done, however often it is tried
+#define TICK_MS    200
+#define GRACE_S    1.0   // between SIGTERM and SIGKILL
+#define LINE_MAX_N 65536 // bytes of a line; a longer one is passed over
+#define WORDS_MAX  400   // of standard error that are kept for the reason
 
 struct ak_worker {
     const ak_worker_options *options;
@@ -37,7 +36,8 @@ struct ak_worker {
     bool overlong;
     size_t garbage;            // lines that were none
     char words[WORDS_MAX + 1]; // the last of its standard error
-    char said[WORDS_MAX + 1];  // its "error"
+    char said[WORDS_MAX + 1];  // why it failed, by its own account
+    bool for_good;             // and would again
 };
 
 // --- starting ----------------------------------------------------------------------------------
@@ -77,7 +77,7 @@ static ak_status start(ak_worker *w, ak_error *err)
     const ak_worker_options *o = w->options;
     int in[2] = {-1, -1}, out[2] = {-1, -1}, errors[2] = {-1, -1};
     char *const argv[] = {(char *)"akin", (char *)(uintptr_t)o->command,
-                          (char *)(uintptr_t)o->folder, NULL};
+                          (char *)(uintptr_t)o->folder, (char *)(uintptr_t)o->option, NULL};
     if (access(o->program, X_OK) != 0)
         return ak_fail_errno(err, errno, "%s cannot be run", o->program);
     if (pipe2(in, O_CLOEXEC) != 0 || pipe2(out, O_CLOEXEC) != 0 || pipe2(errors, O_CLOEXEC) != 0) {
@@ -139,17 +139,33 @@ void ak_worker_say(ak_worker *w, const char *format, ...)
     }
 }
 
+// What may go better another time.
+static bool passing(const char *code)
+{
+    static const ak_status statuses[] = {AK_OUT_OF_MEMORY, AK_IO, AK_DISK_FULL, AK_READ_ONLY,
+                                         AK_INTERNAL};
+    for (size_t i = 0; i < sizeof statuses / sizeof *statuses; i++)
+        if (strcmp(code, ak_status_code(statuses[i])) == 0)
+            return true;
+    return false;
+}
+
 static void hear_line(ak_worker *w, const char *at, size_t n)
 {
+    const char *phase, *code, *detail;
     json_t *object = json_loadb(at, n, 0, NULL);
-    if (json_is_object(object)) {
-        const char *error = json_string_value(json_object_get(object, "error"));
-        if (error)
-            snprintf(w->said, sizeof w->said, "%s", error);
-        w->heard_s = ak_clock_s();
+    w->heard_s = ak_clock_s();
+    if (!json_is_object(object)) {
+        if (w->garbage++ == 0)
+            ak_log(AK_LOG_DEBUG, "`akin %s` wrote a line that is no JSON object: passed over",
+                   w->options->command);
+    } else if (json_unpack(object, "{s:s, s:s, s:s}", "phase", &phase, "code", &code, "detail",
+                           &detail) == 0 &&
+               strcmp(phase, "failed") == 0) {
+        snprintf(w->said, sizeof w->said, "%s", detail);
+        w->for_good = !passing(code);
+    } else {
         w->options->line(w->options->arg, object);
-    } else if (w->garbage++ == 0) {
-        ak_log(AK_LOG_WARN, "the worker wrote a line that is no JSON object; such are passed over");
     }
     json_decref(object);
 }
@@ -179,6 +195,7 @@ static void hear(ak_worker *w, const char *at, size_t n)
 static void hear_words(ak_worker *w, const char *at, size_t n)
 {
     size_t had = strlen(w->words);
+    w->heard_s = ak_clock_s();
     if (n > WORDS_MAX) {
         at += n - WORDS_MAX;
         n = WORDS_MAX;
@@ -249,7 +266,7 @@ static ak_worker_end judge(ak_worker *w, int status, ak_error *err)
     const char *what = w->options->command, *words = last_words(w);
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
         return AK_WORKER_DONE;
-    if (WIFEXITED(status) && WEXITSTATUS(status) == STATUS_FAILED && w->said[0]) {
+    if (WIFEXITED(status) && w->for_good) {
         ak_fail(err, AK_CONFLICT, "%s", w->said);
         return AK_WORKER_FAILED;
     }

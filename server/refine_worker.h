@@ -5,14 +5,13 @@
 // daemon: the kernel kills it with the thread that started it, and its standard input is a pipe
 // whose end it watches.
 //
-// On its standard output it writes a JSON object a line, any of the members:
-//   {"stage": "train", "done": 120, "total": 4000, "seconds_left": 58.2, "loss": 1.23}
-//   {"error": "why it cannot be done"}   the last line of one that ends with status 1: the run
-//   fails
-// A line that is none is passed over. It reads commands from its standard input:
+// On its standard output it writes a JSON object a line, as cli/refine.c says: "phase" with "done"
+// and "total", or "progress" (0 to 1), and "seconds_left"; {"phase": "failed", "code", "detail"}
+// before it gives up. A line that is none is passed over. It reads orders from its standard input:
 //   {"threads": 2}   {"pause": true}   {"pause": false}
-// SIGTERM: it ends within a second, else it is killed. Ending with 0 is success; ending otherwise
-// (another status, a signal) is a crash: it is started again, and goes on from its checkpoint.
+// SIGTERM: it ends within a second, else it is killed. Ending with 0 is success; a failure that
+// more memory, room or luck may mend, a signal, or silence, is a crash: it is to be started again,
+// and goes on from its checkpoint.
 #ifndef AK_SERVER_REFINE_WORKER_H
 #define AK_SERVER_REFINE_WORKER_H
 
@@ -29,9 +28,10 @@ typedef struct {
     const char *program; // "/proc/self/exe"
     const char *command; // "refine", "gate"
     const char *folder;
+    const char *option;    // one more argument; NULL: none
     uint64_t memory_bytes; // of its own, writable
     int nice;              // 0 to 19; 20: SCHED_IDLE, where that is allowed
-    double silence_s;      // without a line for so long it is held to hang, and killed
+    double silence_s;      // without a word for so long it is held to hang, and killed
     const atomic_bool *stop;
     void (*line)(void *arg, json_t *object); // borrowed
     // Called five times a second; may use ak_worker_say. True: it is to be ended and started again.
@@ -44,7 +44,7 @@ typedef enum {
     AK_WORKER_STOPPED, // *stop was set
     AK_WORKER_AGAIN,   // tick said so
     AK_WORKER_CRASHED, // err says how
-    AK_WORKER_FAILED,  // err is what it said, or why it could not be started
+    AK_WORKER_FAILED,  // for good: err is what it said, or why it could not be started
 } ak_worker_end;
 
 // Runs one process to its end, on the caller's thread.

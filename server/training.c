@@ -29,7 +29,7 @@ static const char *text_of(const json_t *object, const char *key)
 static ak_status enter(run *r, const char *stage, ak_error *err)
 {
     json_object_set_new(r->result, "stage", json_string(stage));
-    ak_job_progress(r->job, 0, 0, -1);
+    ak_job_progress(r->job, 0, 0, -1, NULL);
     return ak_job_keep(r->job, r->result, NULL, err);
 }
 

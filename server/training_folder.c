@@ -116,7 +116,7 @@ static bool want(void *arg, const ak_refine_picture *picture)
     memcpy(word, picture->sha256.at + 8, sizeof word); // the first bytes make the yardsticks
     ak_random chance = ak_random_stream(m->run.seed, word[0], word[1], 0x70696373);
     if (++m->seen % 64 == 0)
-        ak_job_progress(m->job, m->seen, m->total, -1);
+        ak_job_progress(m->job, m->seen, m->total, -1, NULL);
     return !m->full && !atomic_load(ak_job_stop(m->job)) &&
            ak_random_uniform(&chance) < (picture->inside ? m->keep_inside : m->keep_other) &&
            collection_of(m, picture->collection) >= 0;
@@ -164,8 +164,12 @@ static ak_status fill(making *m, ak_store *store, const char *incumbent, ak_erro
     if (status == AK_OK)
         status = ak_rundir_incumbent(m->maker, ak_buf_bytes(&model), err);
     ak_buf_clear(&model);
-    const ak_refine_walk walk = {
-        .inside = m->inside, .n = m->inside_n, .want = want, .take = take, .arg = m};
+    const ak_refine_walk walk = {.model = incumbent,
+                                 .inside = m->inside,
+                                 .n = m->inside_n,
+                                 .want = want,
+                                 .take = take,
+                                 .arg = m};
     if (status == AK_OK)
         status = ak_store_refine_walk(store, &walk, err);
     if (status == AK_OK && atomic_load(ak_job_stop(m->job)))

@@ -1,6 +1,7 @@
 #!/usr/bin/python3 -ES
 """Stands in for `akin refine RUNDIR` and `akin gate RUNDIR`: does what the file that AKIN_FAKE names
 says, a JSON object of two behaviours. It notes each start in that file's folder."""
+import hashlib
 import json
 import os
 import signal
@@ -17,15 +18,17 @@ def say(**line):
 
 def steps(n, pause=0.02):
     for i in range(n):
-        say(stage="train", done=i + 1, total=n, loss=1.0 / (i + 1))
+        say(phase="train", done=i + 1, total=n, loss=1.0 / (i + 1))
         time.sleep(pause)
 
 
 def propose(folder):
+    """The incumbent with the last bit of its last number turned: another model, and a whole one."""
     with open(f"{folder}/incumbent.model", "rb") as model:
-        data = model.read()
+        data = bytearray(model.read()[:-32])
+    data[-4] ^= 1
     with open(f"{folder}/candidate.model", "wb") as model:
-        model.write(data)
+        model.write(data + hashlib.sha256(data).digest())
     with open(f"{folder}/pictures.jsonl", encoding="utf-8") as rows:
         sums = [row["sha256"] for row in map(json.loads, rows) if row.get("role") == "train"]
     with open(f"{folder}/trained.json", "w", encoding="utf-8") as out:
@@ -65,8 +68,11 @@ def act(what, folder, first):
         while True:
             held.append(bytearray(16 << 20))
     if what == "error":
-        say(error="the loss is not a number")
-        sys.exit(1)
+        say(phase="failed", code="conflict", detail="the loss is not a number")
+        sys.exit(3)
+    if what == "disk full":
+        say(phase="failed", code="disk_full", detail="checkpoint.state: No space left on device")
+        sys.exit(3)
     if what == "garbage":
         os.write(1, b"\x00\xff{\n[1, 2]\n\"text\"\n{\"done\": -5, \"total\": \"x\"}\n" + b"x" * 200000 + b"\n")
         os.write(1, b"{\"done\": 99999999999, \"total\": 3}\n")
@@ -81,7 +87,7 @@ def act(what, folder, first):
 
 
 def main():
-    command, folder = sys.argv[1:]
+    command, folder = sys.argv[1:3]
     with open(PLAN, encoding="utf-8") as file:
         what = json.load(file)[command]
     first = not os.path.exists(f"{HOME}/{command}.pids")
@@ -91,6 +97,9 @@ def main():
     steps(5)
     if command == "refine":
         propose(folder)
+    elif what == "no verdict":
+        with open(f"{folder}/verdict.json", "w", encoding="utf-8") as out:
+            out.write("{\"passed\": 1}")
     else:
         judge(folder, what != "refuse")
 
