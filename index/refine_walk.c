@@ -111,12 +111,15 @@ static ak_status read_page(page *p, int64_t *after, ak_store *store, const ak_re
     if (status == AK_OK)
         status = ak_sql_query(
             &rows, reader->catalog, err,
-            "SELECT i.picture, p.sha256, c.name, c.yardstick, i.key, i.album, i.caption, EXISTS "
-            "(SELECT 1 FROM trained t WHERE t.sha256 = p.sha256) FROM images i JOIN pictures p ON "
-            "p.key = i.picture JOIN collections c ON c.key = i.collection WHERE i.picture IN "
-            "(SELECT key FROM pictures WHERE key > ?1 ORDER BY key LIMIT ?2) AND c.name IS NOT "
-            "NULL AND c.refine = 1 ORDER BY i.picture, i.key",
-            ak_int(*after), ak_int(PAGE));
+            "WITH RECURSIVE line(id) AS (VALUES (?3) UNION SELECT m.parent FROM models m JOIN line "
+            "l "
+            "ON m.id = l.id WHERE m.parent <> '') SELECT i.picture, p.sha256, c.name, c.yardstick, "
+            "i.key, i.album, i.caption, EXISTS (SELECT 1 FROM trained t WHERE t.sha256 = p.sha256 "
+            "AND t.model IN (SELECT id FROM line)) FROM images i JOIN pictures p ON p.key = "
+            "i.picture JOIN collections c ON c.key = i.collection WHERE i.picture IN (SELECT key "
+            "FROM pictures WHERE key > ?1 ORDER BY key LIMIT ?2) AND c.name IS NOT NULL AND "
+            "c.refine = 1 ORDER BY i.picture, i.key",
+            ak_int(*after), ak_int(PAGE), ak_text(walk->model));
     while (status == AK_OK && (status = ak_sql_next(rows, &more, err)) == AK_OK && more)
         status = see_image(p, rows, walk, err);
     ak_sql_end(rows);

@@ -91,7 +91,6 @@ static bool path_fits(ak_request *r, const char *pattern)
             return false;
         else if (strlen(segment) != n || memcmp(segment, at, n) != 0)
             return false;
-        }
         at += n;
     }
     if (used != r->segment_count)

@@ -119,6 +119,8 @@ static ak_status keep_model(run *r, const json_t *verdict, bool passed, ak_error
                                   .lineage = lineage,
                                   .measures = measures};
     status = ak_store_model_add(r->server->store, &facts, ak_buf_bytes(&file), err);
+    if (status == AK_OK) // an earlier run may have made the same
+        status = ak_store_model_set(r->server->store, facts.id, facts.state, measures, err);
     if (status == AK_OK && passed)
         status = keep_trained(r, facts.id, err);
     json_object_set_new(r->result, "model", json_string(facts.id));

@@ -23,10 +23,11 @@ def steps(n, pause=0.02):
 
 
 def propose(folder):
-    """The incumbent with the last bit of its last number turned: another model, and a whole one."""
+    """The incumbent with the last bits of some numbers turned: another model, and a whole one."""
     with open(f"{folder}/incumbent.model", "rb") as model:
         data = bytearray(model.read()[:-32])
-    data[-4] ^= 1
+    for i, byte in enumerate(hashlib.sha256(folder.encode()).digest()[:4]):
+        data[-4 * i - 4] ^= byte | 1
     with open(f"{folder}/candidate.model", "wb") as model:
         model.write(data + hashlib.sha256(data).digest())
     with open(f"{folder}/pictures.jsonl", encoding="utf-8") as rows:

@@ -66,6 +66,17 @@ class TheContract(unittest.TestCase):
         self.assertEqual(thumbnail.body[:3], b"\xff\xd8\xff")
         webp = call("GET", c + "/images/q/thumbnail", headers={"Accept": "image/webp,*/*"})
         self.assertEqual((webp.header("Content-Type"), webp.body[8:12]), ("image/webp", b"WEBP"))
+        said = {"query": "p", "result": "q", "verdict": "different"}
+        self.assertEqual(call("POST", c + "/feedback", said).json, said)
+        runs = "/v1/admin/training-runs"
+        self.assertEqual(call("POST", runs, {}).status, 409)  # too few pictures
+        self.assertEqual(call("GET", runs).json, {"items": [], "next_cursor": None})
+        self.assertEqual(call("GET", "/v1/jobs").json, {"items": [], "next_cursor": None})
+        for method, path in (("GET", runs + "/j"), ("DELETE", runs + "/j"), ("GET", "/v1/jobs/j"),
+                             ("DELETE", "/v1/jobs/j"), ("GET", "/v1/jobs/j/events"),
+                             ("GET", "/v1/jobs/j/report")):
+            self.assertEqual(call(method, path).status, 404)
+        self.assertEqual(call("POST", "/v1/admin/models/none:promote", {}).status, 404)
         self.assertEqual(call("DELETE", c + "/images/p").status, 204)
         self.assertEqual(call("GET", c + "/images/p").status, 404)
         self.assertEqual(call("DELETE", c).status, 204)
