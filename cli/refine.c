@@ -145,13 +145,14 @@ static void set_training(json_t *line, const ak_work_progress *p, double views_p
 
 static void set_chosen(json_t *line, const ak_work_progress *p)
 {
-    json_t *scores = json_array();
-    for (int i = 0; i < AK_FACTORS; i++)
-        json_array_append_new(scores, json_real(p->chosen.score[i]));
-    json_t *more = json_pack("{s:s, s:f, s:b, s:o, s:f, s:I}", "candidate", p->candidate, "factor",
-                             p->chosen.factor, "whitening", p->chosen.whitening, "scores", scores,
-                             "score_whitening", p->chosen.score_whitening, "held_out",
-                             (json_int_t)p->chosen.pictures);
+    json_t *parts = json_array(), *copies = json_array();
+    for (int i = 0; i <= AK_FACTORS; i++) {
+        json_array_append_new(parts, json_real(p->chosen.parts[i]));
+        json_array_append_new(copies, json_real(p->chosen.copies[i]));
+    }
+    json_t *more = json_pack("{s:s, s:f, s:b, s:o, s:o, s:I}", "candidate", p->candidate, "factor",
+                             p->chosen.factor, "whitening", p->chosen.whitening, "parts", parts,
+                             "copies", copies, "held_out", (json_int_t)p->chosen.pictures);
     json_object_update(line, more);
     json_decref(more);
 }

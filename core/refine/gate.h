@@ -3,7 +3,7 @@
 // A pure function of the run's folder: yardsticks, a sample to search among, both models, the seed.
 // The same folder gives the same verdict, bit for bit, on the same machine with the same number of
 // threads. Measured are
-//   parts     two crops of a yardstick that hardly overlap find each other (R@1, mAP)
+//   parts     two crops of a yardstick that hardly overlap find each other (mAP; R@1 is told)
 //   copies    copies of families that no recipe trains on find their picture (R@1)
 //   meaning   yardsticks find what shares feedback, a tag, an album, a caption's word (mAP)
 //   old       parts on the yardsticks of collections outside the run (mAP)

@@ -200,11 +200,10 @@ static ak_status find(gate *g, int m, const float *queries, const float *targets
     return status;
 }
 
-static ak_status parts(gate *g, const set *s, const char *map, const char *r1, bool r1_decides,
-                       ak_error *err)
+static ak_status parts(gate *g, const set *s, const char *map, const char *r1, ak_error *err)
 {
     ak_series *by_map = series_new(g, map, true, s->n);
-    ak_series *by_r1 = by_map ? series_new(g, r1, r1_decides, s->n) : NULL;
+    ak_series *by_r1 = by_map ? series_new(g, r1, false, s->n) : NULL;
     ak_status status = by_r1 ? AK_OK : ak_fail(err, AK_OUT_OF_MEMORY, "no memory for measures");
     for (int m = 0; m < AK_EMBED_MODELS && status == AK_OK; m++) {
         const float *a = s->variants[PART_A][m], *b = s->variants[PART_B][m];
@@ -342,9 +341,9 @@ static ak_status measure(gate *g, ak_error *err)
     if (status == AK_OK)
         status = embed(g, &g->pool, of_pool, 2, err);
     if (status == AK_OK)
-        status = parts(g, &g->yardsticks, "parts_map", "parts_r1", true, err);
+        status = parts(g, &g->yardsticks, "parts_map", "parts_r1", err);
     if (status == AK_OK && g->others.n >= recipe->gate.yardsticks)
-        status = parts(g, &g->others, "old_parts_map", "old_parts_r1", false, err);
+        status = parts(g, &g->others, "old_parts_map", "old_parts_r1", err);
     if (status == AK_OK)
         status = copies(g, err);
     return status == AK_OK ? whole(g, err) : status;

@@ -1,6 +1,7 @@
 #include "core/refine/interpolate.h"
 
 #include "core/base/random.h"
+#include "core/eval/alter.h"
 #include "core/nn/head.h"
 #include "core/refine/gate_alter.h"
 #include "core/refine/measure.h"
@@ -28,12 +29,33 @@ typedef struct {
     size_t done, total; // models scored
 } choosing;
 
-static ak_status two_parts(void *arg, ak_image *variants, const ak_image *picture, size_t i,
-                           ak_error *err)
+enum { WHOLE, PART_A, PART_B, JPEG, BLUR, VARIANTS };
+
+static ak_status degraded(ak_image *out, const ak_image *picture, ak_alteration how, uint64_t seed,
+                          const ak_sha256 *sum, ak_error *err)
+{
+    const ak_image_limits limits = AK_IMAGE_LIMITS_DEFAULT;
+    char name[AK_SHA256_HEX + 1];
+    ak_buf file = {0};
+    ak_sha256_hex(name, sum);
+    ak_status status = ak_alter(&file, picture, how, seed, name, err);
+    if (status == AK_OK)
+        status = ak_image_decode(out, ak_buf_bytes(&file), 0, &limits, err);
+    ak_buf_clear(&file);
+    return status;
+}
+
+static ak_status make_variants(void *arg, ak_image *variants, const ak_image *picture, size_t i,
+                               ak_error *err)
 {
     const choosing *c = arg;
-    return ak_gate_parts(&variants[0], &variants[1], picture, c->rundir->run.seed ^ SEED,
-                         &c->rundir->pictures[i].sha256, err);
+    uint64_t seed = c->rundir->run.seed ^ SEED;
+    const ak_sha256 *sum = &c->rundir->pictures[i].sha256;
+    ak_status status = ak_gate_parts(&variants[PART_A], &variants[PART_B], picture, seed, sum, err);
+    if (status == AK_OK)
+        status = degraded(&variants[JPEG], picture, AK_ALTER_JPEG, seed, sum, err);
+    return status == AK_OK ? degraded(&variants[BLUR], picture, AK_ALTER_BLUR, seed, sum, err)
+                           : status;
 }
 
 static bool must_stop(void *arg)
@@ -42,61 +64,77 @@ static bool must_stop(void *arg)
     return c->watch && c->watch->stop && c->watch->stop(c->watch->arg);
 }
 
-// Mean of 1 / rank of the other part among the other parts of n kept pictures.
-static ak_status score_rows(double *score, choosing *c, const ak_model *model, const uint32_t *rows,
-                            size_t n, ak_error *err)
+// Mean of 1 / rank of row i of one variant for row i of another.
+static ak_status find(double *mean, const float *const *rows, int from, int to, size_t n,
+                      size_t dims, ak_error *err)
 {
-    size_t dims = (size_t)ak_model_dims(model);
-    float *both = ak_alloc(2 * n, dims * sizeof *both), *a = ak_alloc(n, dims * sizeof *a);
-    float *b = ak_alloc(n, dims * sizeof *b);
     uint32_t *rank = ak_alloc(n, sizeof *rank), *target = ak_alloc(n, sizeof *target);
-    ak_embedders e = {0};
-    ak_variants variants = {.variants = 2, .make = two_parts, .arg = c};
-    ak_watch watch = {.stop = must_stop, .arg = c};
-    ak_status status = both && a && b && rank && target
-                           ? ak_embedders_init(&e, model, NULL, err)
-                           : ak_fail(err, AK_OUT_OF_MEMORY, "no memory to measure");
-    if (status == AK_OK)
-        status = ak_run_embed(&both, NULL, &e, c->rundir, rows, n, &variants, &watch, err);
-    for (size_t i = 0; i < n && status == AK_OK; i++) {
-        memcpy(a + i * dims, both + 2 * i * dims, dims * sizeof *a);
-        memcpy(b + i * dims, both + (2 * i + 1) * dims, dims * sizeof *b);
+    ak_status status =
+        rank && target ? AK_OK : ak_fail(err, AK_OUT_OF_MEMORY, "no memory to measure");
+    for (size_t i = 0; i < n && status == AK_OK; i++)
         target[i] = (uint32_t)i;
-    }
-    *score = 0;
-    for (int way = 0; way < 2 && status == AK_OK; way++) {
-        status = ak_measure_ranks(rank, way ? b : a, target, n, way ? a : b, n, dims, err);
-        for (size_t i = 0; i < n; i++)
-            *score += 0.5 / ((double)rank[i] * (double)n);
-    }
-    ak_embedders_clear(&e);
-    free(both);
-    free(a);
-    free(b);
+    if (status == AK_OK)
+        status = ak_measure_ranks(rank, rows[from], target, n, rows[to], n, dims, err);
+    for (size_t i = 0; i < n && status == AK_OK; i++)
+        *mean += 1 / ((double)rank[i] * (double)n);
     free(rank);
     free(target);
     return status;
 }
 
+// Adds half of what two ways of looking for parts, and two of degrading, give on n kept pictures.
+static ak_status score_rows(double *parts, double *copies, choosing *c, const ak_model *model,
+                            const uint32_t *chosen, size_t n, ak_error *err)
+{
+    static const int ways[4][2] = {
+        {PART_A, PART_B}, {PART_B, PART_A}, {JPEG, WHOLE}, {BLUR, WHOLE}};
+    size_t dims = (size_t)ak_model_dims(model);
+    float *mixed = ak_alloc(VARIANTS * n, dims * sizeof *mixed);
+    float *sorted = ak_alloc(VARIANTS * n, dims * sizeof *sorted);
+    const float *rows[VARIANTS];
+    ak_embedders e = {0};
+    ak_variants variants = {.variants = VARIANTS, .make = make_variants, .arg = c};
+    ak_watch watch = {.stop = must_stop, .arg = c};
+    ak_status status = mixed && sorted ? ak_embedders_init(&e, model, NULL, err)
+                                       : ak_fail(err, AK_OUT_OF_MEMORY, "no memory to measure");
+    if (status == AK_OK)
+        status = ak_run_embed(&mixed, NULL, &e, c->rundir, chosen, n, &variants, &watch, err);
+    for (int v = 0; v < VARIANTS && status == AK_OK; v++) {
+        float *to = sorted + (size_t)v * n * dims;
+        for (size_t i = 0; i < n; i++)
+            memcpy(to + i * dims, mixed + (i * VARIANTS + (size_t)v) * dims, dims * sizeof *to);
+        rows[v] = to;
+    }
+    for (int w = 0; w < 4 && status == AK_OK; w++) {
+        double mean = 0;
+        status = find(&mean, rows, ways[w][0], ways[w][1], n, dims, err);
+        *(w < 2 ? parts : copies) += mean / 2;
+    }
+    ak_embedders_clear(&e);
+    free(mixed);
+    free(sorted);
+    return status;
+}
+
 // Fresh and replay pictures count the same, however many there are.
-static ak_status score(double *out, choosing *c, ak_bytes file, ak_error *err)
+static ak_status score(double *parts, double *copies, choosing *c, ak_bytes file, ak_error *err)
 {
     const ak_run_set *set = c->set;
     size_t n[2] = {set->held_fresh_n, set->held_n - set->held_fresh_n};
     ak_model *model;
-    double sum = 0, kinds = 0;
+    double kinds = 0;
     ak_status status = ak_model_read(&model, file, err);
+    *parts = *copies = 0;
     for (int kind = 0; kind < 2 && status == AK_OK; kind++) {
-        double one;
         size_t part = n[kind] < HELD_MAX ? n[kind] : HELD_MAX;
         if (part < HELD_LEAST)
             continue;
-        status = score_rows(&one, c, model, set->held + (kind ? n[0] : 0), part, err);
-        sum += one;
+        status = score_rows(parts, copies, c, model, set->held + (kind ? n[0] : 0), part, err);
         kinds++;
     }
     ak_model_free(model);
-    *out = kinds > 0 ? sum / kinds : 0;
+    *parts /= kinds > 0 ? kinds : 1;
+    *copies /= kinds > 0 ? kinds : 1;
     c->done++;
     return status == AK_OK ? ak_watch_tell(c->watch, c->done, c->total, err) : status;
 }
@@ -159,51 +197,73 @@ static ak_status prepare(choosing *c, ak_error *err)
     return AK_OK;
 }
 
+// The factor that finds parts best among those that cost no more copies than they may.
+static ak_status choose_factor(ak_buf *out, ak_interpolation *told, choosing *c, json_t *training,
+                               ak_error *err)
+{
+    double best = -1;
+    ak_status status = AK_OK;
+    for (int i = 0; i < AK_FACTORS && status == AK_OK; i++) {
+        double factor = i / (AK_FACTORS - 1.0);
+        status = build(out, c, factor, false, training, err);
+        if (status == AK_OK)
+            status = score(&told->parts[i], &told->copies[i], c, ak_buf_bytes(out), err);
+        if (told->parts[i] > best && told->copies[i] >= told->copies[0] - AK_COPIES_LOSS) {
+            best = told->parts[i];
+            told->factor = factor;
+        }
+    }
+    return status;
+}
+
+// Whether the refitted whitening is better by the same rule.
+static ak_status choose_whitening(ak_buf *out, ak_interpolation *told, choosing *c,
+                                  json_t *training, ak_error *err)
+{
+    const int last = AK_FACTORS, at = (int)(told->factor * (AK_FACTORS - 1) + 0.5);
+    ak_status status = AK_OK;
+    for (int i = 0; i <= at && status == AK_OK; i += at ? at : 1) // the incumbent, and the chosen
+        if (told->parts[i] < 0) {
+            status = build(out, c, i / (AK_FACTORS - 1.0), false, training, err);
+            if (status == AK_OK)
+                status = score(&told->parts[i], &told->copies[i], c, ak_buf_bytes(out), err);
+        }
+    if (status == AK_OK)
+        status = build(out, c, told->factor, true, training, err);
+    if (status == AK_OK)
+        status = score(&told->parts[last], &told->copies[last], c, ak_buf_bytes(out), err);
+    told->whitening = told->parts[last] > told->parts[at] &&
+                      told->copies[last] >= told->copies[0] - AK_COPIES_LOSS;
+    return status;
+}
+
+// A run that is told what to do (no interpolation) is not second-guessed.
 static ak_status choose(ak_buf *out, ak_interpolation *told, choosing *c, json_t *training,
                         ak_error *err)
 {
     const ak_refine_recipe *recipe = &c->rundir->run.recipe;
     size_t old = c->set->held_n - c->set->held_fresh_n;
-    bool decides = c->set->held_fresh_n >= HELD_LEAST || old >= HELD_LEAST;
+    bool decides =
+        recipe->train.interpolate && (c->set->held_fresh_n >= HELD_LEAST || old >= HELD_LEAST);
     ak_status status = AK_OK;
     told->pictures = c->set->held_n;
-    told->factor = !recipe->train.weights ? 0 : !recipe->train.interpolate ? 1 : UNDECIDED;
-    double best = -1;
+    told->factor = !recipe->train.weights ? 0 : recipe->train.interpolate ? UNDECIDED : 1;
+    told->whitening = recipe->train.whitening;
     c->total = AK_FACTORS + 1;
-    for (int i = 0; i < AK_FACTORS && decides && status == AK_OK; i++) {
-        double factor = i / (AK_FACTORS - 1.0);
-        bool free_choice = recipe->train.weights && recipe->train.interpolate;
-        if (!free_choice && factor != told->factor)
-            continue;
-        status = build(out, c, factor, false, training, err);
-        if (status == AK_OK)
-            status = score(&told->score[i], c, ak_buf_bytes(out), err);
-        if (told->score[i] > best) {
-            best = told->score[i];
-            told->factor = factor;
-        }
-    }
-    if (status == AK_OK && recipe->train.whitening) {
-        told->whitening = true;
-        status = build(out, c, told->factor, true, training, err);
-        if (status == AK_OK && decides)
-            status = score(&told->score_whitening, c, ak_buf_bytes(out), err);
-        // A run that is told what to do is not second-guessed.
-        if (decides && recipe->train.interpolate && told->score_whitening <= best)
-            told->whitening = false;
-    }
-    if (status == AK_OK && !told->whitening)
-        status = build(out, c, told->factor, false, training, err);
-    return status;
+    if (decides && recipe->train.weights)
+        status = choose_factor(out, told, c, training, err);
+    if (status == AK_OK && decides && recipe->train.whitening)
+        status = choose_whitening(out, told, c, training, err);
+    return status == AK_OK ? build(out, c, told->factor, told->whitening, training, err) : status;
 }
 
 ak_status ak_interpolate(ak_buf *out, ak_interpolation *told, const ak_rundir *rundir,
                          const ak_run_set *set, const ak_model *incumbent, const float *params,
                          const float *head, json_t *training, const ak_watch *watch, ak_error *err)
 {
-    *told = (ak_interpolation){.score_whitening = -1};
-    for (int i = 0; i < AK_FACTORS; i++)
-        told->score[i] = -1;
+    *told = (ak_interpolation){0};
+    for (int i = 0; i <= AK_FACTORS; i++)
+        told->parts[i] = told->copies[i] = -1;
     choosing c = {.rundir = rundir,
                   .set = set,
                   .incumbent = incumbent,

@@ -1,20 +1,22 @@
 // How much of a training is kept: weights between the incumbent's and the trained ones, and the
-// whitening as it was or refitted, by what finds its own other part best among pictures that were
-// kept from training.
+// whitening as it was or refitted. Decided by pictures that were kept from training: what finds
+// their own other part best, of those that find degraded copies about as well as the incumbent.
 #ifndef AK_REFINE_INTERPOLATE_H
 #define AK_REFINE_INTERPOLATE_H
 
 #include "core/describe/model_build.h"
 #include "core/refine/run_set.h"
 
-#define AK_FACTORS 5 // 0, 1/4 .. 1
+#define AK_FACTORS     5     // 0, 1/4 .. 1
+#define AK_COPIES_LOSS 0.005 // of the copies' measure that a factor may cost
 
 typedef struct {
-    double factor;            // 0: nothing learned, 1: the whole step
-    bool whitening;           // refitted
-    double score[AK_FACTORS]; // mean of 1 / rank on the kept pictures, by factor; -1: not tried
-    double score_whitening;   // with the refitted whitening; -1: not tried
-    size_t pictures;          // that decided
+    double factor;  // 0: nothing learned, 1: the whole step
+    bool whitening; // refitted
+    // Means of 1 / rank on the kept pictures, by factor; the last: with the refitted whitening. -1:
+    // not tried.
+    double parts[AK_FACTORS + 1], copies[AK_FACTORS + 1];
+    size_t pictures; // that decided
 } ak_interpolation;
 
 // Appends the chosen model to out. params, head: trained. training: JSON for the model's lineage,

@@ -1,0 +1,224 @@
+"""`make bench-refine`: what a collection gains when its encoder refines itself on it.
+
+    BASE=FILE PACKS=../packs python3 bench/refine.py [--part shifted|flickr|poison] [--seeds 3]
+        [--budget 600] [--set train.rate=0.01 ...] [--json]
+
+shifted  classes that the encoder was not trained on arrive without labels; mAP and kNN on held-out
+         pictures of these and of the classes that it was trained on, before and after. BASE is an
+         encoder that was trained on PACKS/dev/train.tar (tools/split-packs), which lacks 20 classes;
+         without BASE one is trained for --base-minutes.
+flickr   the shipped encoder on flickr.tar, which no encoder was trained on: the gate's numbers, and
+         how long it took.
+poison   runs that must be refused: pictures of one colour, feedback by chance, a rate that is a
+         hundred times too high.
+
+Runs are made from files (`akin refine --make`), as the daemon makes them from its store. Nothing is
+chosen by what is measured here, but what --set says. Each figure is of one seed; the spread is shown.
+"""
+import argparse
+import hashlib
+import io
+import json
+import os
+import pathlib
+import random
+import statistics
+import struct
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+import zlib
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "parts"))
+from server import BIN, ROOT, run_json  # noqa: E402
+
+TARGET_NEW, TARGET_OLD = 3.0, -0.5  # points of mAP
+HALF = 2  # one in so many pictures of a new class arrives, the others measure
+POISONED = ("colours", "feedback", "rate")
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+# --- collections -----------------------------------------------------------------------------------
+
+def split_tar(source, learn, test):
+    """Divides a labelled tar by the hash of the names; the names to learn from lose their class."""
+    counts = [0, 0]
+    with tarfile.open(source) as tar, tarfile.open(learn, "w") as a, tarfile.open(test, "w") as b:
+        for entry in tar:
+            if not entry.isreg():
+                continue
+            data = tar.extractfile(entry).read()
+            digest = hashlib.sha256(entry.name.encode()).hexdigest()
+            to_test = int(digest, 16) % HALF == 0
+            info = tarfile.TarInfo(entry.name if to_test else f"new/{digest[:16]}.jpg")
+            info.size = len(data)
+            (b if to_test else a).addfile(info, io.BytesIO(data))
+            counts[to_test] += 1
+    return counts
+
+
+def png(colour, side=96):
+    """A picture of one colour."""
+    def chunk(kind, data):
+        return (struct.pack(">I", len(data)) + kind + data +
+                struct.pack(">I", zlib.crc32(kind + data)))
+    rows = (b"\0" + bytes(colour) * side) * side
+    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0))
+            + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+
+
+# --- runs ------------------------------------------------------------------------------------------
+
+def akin(*arguments):
+    done = subprocess.run([BIN, *map(str, arguments)], stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+def refine(folder, options, seed, *more):
+    """Makes a run, works it off and judges it: what it did, or why it failed."""
+    sets = [part for change in options.set for part in ("--set", change)]
+    status, _, err = akin("refine", folder, "--make", "--seed", seed, "--budget", options.budget,
+                          *sets, *more)
+    if status != 0:
+        raise SystemExit(f"akin refine --make: {err[-1000:]}")
+    began = time.monotonic()
+    status, out, err = akin("refine", folder)
+    worked = time.monotonic() - began
+    if status != 0:
+        return {"passed": False, "reason": err.strip().splitlines()[-1], "worked_s": worked}
+    last = json.loads(out.splitlines()[-1])
+    began = time.monotonic()
+    verdict = run_json(BIN, "gate", folder, "--json")
+    return {**verdict, "worked_s": worked, "judged_s": time.monotonic() - began,
+            "factor": last["factor"], "whitening": last["whitening"]}
+
+
+def shown(verdict):
+    state = "passed" if verdict["passed"] else "refused"
+    lines = [f"  {state} after {verdict['worked_s']:.0f} s: {verdict['reason']}"]
+    for row in verdict.get("gate", []):
+        lines.append(f"    {row['measure']:<26} {100 * row['incumbent']:8.2f} "
+                     f"{100 * row['candidate']:8.2f}   {100 * row['low']:+7.2f} .. "
+                     f"{100 * row['high']:+.2f}")
+    return "\n".join(lines)
+
+
+# --- parts -----------------------------------------------------------------------------------------
+
+def base_of(packs, folder, options):
+    if os.environ.get("BASE"):
+        return pathlib.Path(os.environ["BASE"])
+    model = folder / "base.model"
+    say(f"training an encoder for {options.base_minutes:g} minutes; BASE=FILE takes one that is there")
+    run = subprocess.run([BIN, "train", "--data", packs / "dev/train.tar", "--out", model,
+                          "--minutes", str(options.base_minutes)], check=False)
+    if run.returncode != 0:
+        raise SystemExit("the base encoder could not be trained")
+    return model
+
+
+def measured(model, new, old):
+    """mAP and kNN in per cent on both sets of classes."""
+    figures = {}
+    for name, tar in (("new", new), ("old", old)):
+        r = run_json(BIN, "eval", "retrieval", tar, "--model", model, "--json")
+        k = run_json(BIN, "eval", "knn", tar, "--model", model, "--json")
+        figures[f"{name} mAP"] = r["rows"][0]["map"]
+        figures[f"{name} kNN"] = k["rows"][0]["accuracy"]
+    return figures
+
+
+def part_shifted(packs, folder, options):
+    dev = packs / "dev"
+    if not (dev / "unseen.txt").exists():
+        subprocess.run([ROOT / "tools/split-packs", packs, dev], check=True, cwd=ROOT)
+    base = base_of(packs, folder, options)
+    learn, test = folder / "learn.tar", folder / "test.tar"
+    counts = split_tar(dev / "unseen.tar", learn, test)
+    say(f"{counts[0]} pictures of new classes arrive, {counts[1]} measure")
+    before = measured(base, test, dev / "seen.tar")
+    rows = []
+    for seed in range(1, options.seeds + 1):
+        run = folder / f"shifted-{seed}"
+        verdict = refine(run, options, seed, "--data", learn, "--model", base,
+                         *(["--old", options.old, "--trained"] if options.old else []))
+        after = measured(run / "candidate.model", test, dev / "seen.tar") \
+            if (run / "candidate.model").exists() else before
+        rows.append({"seed": seed, "after": after, "verdict": verdict})
+        print(f"seed {seed}: " + ", ".join(f"{k} {before[k]:.2f} -> {after[k]:.2f} "
+                                           f"({after[k] - before[k]:+.2f})" for k in before))
+        print(shown(verdict), flush=True)
+    for key in before:
+        gains = [row["after"][key] - before[key] for row in rows]
+        target = {"new mAP": TARGET_NEW, "old mAP": TARGET_OLD}.get(key)
+        print(f"{key}: {statistics.mean(gains):+.2f} points, {min(gains):+.2f} to {max(gains):+.2f}"
+              + (f"; target {target:+.1f}" if target is not None else ""))
+    return {"before": before, "runs": rows}
+
+
+def part_flickr(packs, folder, options):
+    rows = []
+    for seed in range(1, options.seeds + 1):
+        verdict = refine(folder / f"flickr-{seed}", options, seed, "--data", packs / "flickr.tar",
+                         "--model", ROOT / "models/akin.model")
+        print(f"flickr, seed {seed}\n{shown(verdict)}", flush=True)
+        rows.append(verdict)
+    return {"runs": rows}
+
+
+def part_poison(packs, folder, options):
+    """Every kind as often as there are runs to share among them; refused is as it must be."""
+    flat = folder / "flat"
+    flat.mkdir()
+    chance = random.Random(1)
+    for i in range(1000):
+        (flat / f"{i}.png").write_bytes(png([chance.randrange(256) for _ in range(3)]))
+    with tarfile.open(packs / "flickr.tar") as tar:
+        names = [entry.name for entry in tar if entry.isreg()]
+    feedback = folder / "feedback.tsv"
+    feedback.write_text("".join(f"{chance.choice(names)}\t{chance.choice(names)}\t"
+                                f"{chance.choice(['similar', 'different'])}\n" for _ in range(3000)))
+    refused = 0
+    for i in range(options.poisoned):
+        how = POISONED[i % len(POISONED)]
+        more = {"colours": ["--data", flat],
+                "feedback": ["--data", packs / "flickr.tar", "--feedback", feedback,
+                             "--set", "train.feedback=10", "--set", "train.contrast=0"],
+                "rate": ["--data", packs / "flickr.tar", "--set", "train.rate=3"]}[how]
+        verdict = refine(folder / f"poison-{i}", options, i, *more, "--model",
+                         ROOT / "models/akin.model")
+        refused += not verdict["passed"]
+        print(f"{how}: {shown(verdict).splitlines()[0].strip()}", flush=True)
+    print(f"{refused} of {options.poisoned} poisoned runs were refused")
+    return {"refused": refused, "runs": options.poisoned}
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--part", action="append", choices=["shifted", "flickr", "poison"])
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--poisoned", type=int, default=10)
+    parser.add_argument("--budget", type=float, default=600)
+    parser.add_argument("--base-minutes", type=float, default=30)
+    parser.add_argument("--old", help="a tar that the base was trained on, for replay")
+    parser.add_argument("--set", action="append", default=[])
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    packs = pathlib.Path(os.environ.get("PACKS", ROOT / "../packs")).resolve()
+    parts = {"shifted": part_shifted, "flickr": part_flickr, "poison": part_poison}
+    results = {}
+    with tempfile.TemporaryDirectory(prefix="akin-bench-refine-") as folder:
+        for name in options.part or parts:
+            results[name] = parts[name](packs, pathlib.Path(folder), options)
+    if options.json:
+        print(json.dumps(results))
+
+
+if __name__ == "__main__":
+    main()
