@@ -31,12 +31,22 @@ __attribute__((format(printf, 2, 3))) static inline double bench_torch_do(bench_
     return value;
 }
 
+// The network of the jobs that follow.
+static inline void bench_torch_net(bench_torch *t, const ak_resnet *net)
+{
+    if (net->width != 1.0f || net->attention)
+        bench_die("PyTorch's side knows networks of width 1 without attention alone");
+    bench_torch_do(t,
+                   "{\"do\": \"net\", \"blocks\": [%d, %d, %d, %d], \"last_stride\": %d, "
+                   "\"pool_stages\": %d}",
+                   net->blocks[0], net->blocks[1], net->blocks[2], net->blocks[3], net->last_stride,
+                   net->pool_stages);
+}
+
 static inline void bench_torch_start(bench_torch *t, const ak_resnet *net)
 {
     int in[2], out[2];
     char threads[16], line[128];
-    if (net->width != 1.0f)
-        bench_die("PyTorch's side knows networks of width 1 alone");
     if (pipe2(in, O_CLOEXEC) != 0 || pipe2(out, O_CLOEXEC) != 0)
         bench_die("no pipe for PyTorch's process");
     snprintf(threads, sizeof threads, "%d", omp_get_max_threads());
@@ -59,11 +69,7 @@ static inline void bench_torch_start(bench_torch *t, const ak_resnet *net)
                   "project's root as the folder");
     line[strcspn(line, "\n")] = 0;
     fprintf(stderr, "beside PyTorch %s\n", line);
-    bench_torch_do(t,
-                   "{\"do\": \"net\", \"blocks\": [%d, %d, %d, %d], \"last_stride\": %d, "
-                   "\"pool_stages\": %d}",
-                   net->blocks[0], net->blocks[1], net->blocks[2], net->blocks[3], net->last_stride,
-                   net->pool_stages);
+    bench_torch_net(t, net);
 }
 
 static inline void bench_torch_end(bench_torch *t)

@@ -1,10 +1,12 @@
-// `make bench-train`: views a second of a training step at 64 px, 128 pictures x 2 views, rn10.
+// `make bench-train`: views a second of a training step of 128 pictures x 2 views: rn10 at 64 and
+// 96 px, rn18 at 96 px.
 //
 // Our step without augmentation is the trainer's sequence of calls on the same views again and
 // again; with augmentation it is ak_trainer itself. PyTorch does the same network and losses
-// without augmentation and without the moving average of the weights. "Convolutions alone" runs the
-// same step's oneDNN convolutions (forward, backward data, backward weights) and nothing else: the
-// rate that a step without any other cost would have.
+// without the moving average of the weights, with augmentation by torchvision in worker processes.
+// "oneDNN's convolutions alone" are the convolutions of the same step (forward, backward data,
+// backward weights), all by oneDNN, and nothing else: the rate that a step of that library, which
+// is also PyTorch's, would have without any other cost.
 //
 // --profile: where the time of one of our steps goes, by kind of step, instead.
 #include "bench/torch.h"
@@ -16,13 +18,13 @@
 #include <math.h>
 #include <unistd.h>
 
-enum { SIDE = 64, KEPT_SIDE = 88, PICTURES = 128, VIEWS = 2 * PICTURES, CLASSES = 1000 };
+enum { KEPT_SIDE = 88, PICTURES = 128, VIEWS = 2 * PICTURES, CLASSES = 1000 };
 
 // Everything that the trainer's step touches, but for where the views come from.
 typedef struct {
     ak_graph graph;
     ak_head head;
-    ak_dnn *dnn;
+    ak_dnn *dnn, *library; // the latter for oneDNN's convolutions alone
     ak_optimiser *optimiser;
     uint64_t step;
     size_t params, proxies_at;
@@ -30,6 +32,7 @@ typedef struct {
     float *features, *dfeatures, *dother, *z, *dz, *work;
     uint32_t labels[VIEWS];
     uint8_t *pixels;
+    ak_dnn_type type;
     int times;
 } plain;
 
@@ -92,24 +95,38 @@ static double run_plain(void *arg)
 static const unsigned convolutions = 1u << AK_DNN_CONV_FORWARD | 1u << AK_DNN_CONV_BACKWARD_DATA |
                                      1u << AK_DNN_CONV_BACKWARD_WEIGHTS;
 
+// Run once, so that its steps can be repeated in parts.
+static void library_new(plain *t)
+{
+    ak_error err;
+    bench_ok(ak_dnn_new(&t->library, &t->graph, VIEWS,
+                        (ak_dnn_options){.mode = AK_DNN_TRAIN, .type = t->type, .library = true},
+                        &err),
+             &err);
+    bench_ok(ak_dnn_load(t->library, t->p, NULL, &err), &err);
+    bench_ok(ak_dnn_forward(t->library, t->features, t->pixels, &err), &err);
+    bench_ok(ak_dnn_backward(t->library, t->g, t->features, &err), &err);
+}
+
 static double run_convolutions(void *arg)
 {
     plain *t = arg;
     ak_error err;
     double seconds[AK_DNN_KINDS], sum = 0;
+    if (!t->library)
+        library_new(t);
     for (int i = 0; i < t->times; i++) {
-        bench_ok(ak_dnn_time(seconds, t->dnn, convolutions, t->dother, &err), &err);
+        bench_ok(ak_dnn_time(seconds, t->library, convolutions, t->dother, &err), &err);
         for (int k = 0; k < AK_DNN_KINDS; k++)
             sum += seconds[k];
     }
     return sum;
 }
 
-static void plain_new(plain *t, ak_dnn_type type, int times)
+static void plain_new(plain *t, const ak_resnet *net, int side, ak_dnn_type type, int times)
 {
     ak_error err;
-    ak_resnet net = AK_RN10;
-    bench_ok(ak_resnet_graph(&t->graph, &net, SIDE, &err), &err);
+    bench_ok(ak_resnet_graph(&t->graph, net, side, &err), &err);
     size_t f = t->graph.features;
     t->head = (ak_head){f, 512, 128, 2, false};
     t->proxies_at = t->graph.params + ak_head_params(&t->head);
@@ -135,8 +152,9 @@ static void plain_new(plain *t, ak_dnn_type type, int times)
     const ak_range all = {0, t->params, true};
     bench_ok(ak_optimiser_new(&t->optimiser, &ak_optimiser_default, &all, 1, t->params, &err),
              &err);
-    t->pixels = bench_pixels((size_t)VIEWS * 3 * SIDE * SIDE);
+    t->pixels = bench_pixels((size_t)VIEWS * 3 * (size_t)(side * side));
     t->times = times;
+    t->type = type;
     bench_ok(ak_dnn_new(&t->dnn, &t->graph, VIEWS,
                         (ak_dnn_options){.mode = AK_DNN_TRAIN, .type = type}, &err),
              &err);
@@ -150,6 +168,7 @@ static void plain_clear(plain *t)
         free(arrays[i]);
     free(t->pixels);
     ak_dnn_free(t->dnn);
+    ak_dnn_free(t->library);
     ak_optimiser_free(t->optimiser);
 }
 
@@ -200,17 +219,19 @@ static void make_pictures(ak_pictures *set)
 
 typedef struct {
     bench_torch *torch;
-    const char *type;
-    int times;
+    const char *job, *type;
+    ak_resnet net;
+    int side, times;
 } torch_go;
 
 static double run_torch(void *arg)
 {
     const torch_go *g = arg;
+    bench_torch_net(g->torch, &g->net);
     return bench_torch_do(g->torch,
-                          "{\"do\": \"train\", \"type\": \"%s\", \"side\": %d, \"batch\": %d, "
+                          "{\"do\": \"%s\", \"type\": \"%s\", \"side\": %d, \"batch\": %d, "
                           "\"times\": %d, \"classes\": %d}",
-                          g->type, SIDE, VIEWS, g->times, CLASSES);
+                          g->job, g->type, g->side, VIEWS, g->times, CLASSES);
 }
 
 // Multiply-adds of all convolutions in a step, a view; the stem needs no gradient of its input.
@@ -220,30 +241,72 @@ static double step_macs(const ak_graph *g)
     return 3 * ak_graph_macs(g) - (double)stem->c * stem->h * stem->w * 3 * stem->k * stem->k;
 }
 
+enum { TORCH, STEP, ALONE, KINDS };
+
+typedef struct {
+    const char *name;
+    ak_resnet net;
+    int side;
+    ak_dnn_type type;
+} shape;
+
+// The cases of one shape: PyTorch's step, ours, oneDNN's convolutions.
+static void cases_of(bench_case cases[KINDS], char names[KINDS][64], plain *step, torch_go *go,
+                     const shape *s, int times)
+{
+    static const char *const formats[KINDS] = {"PyTorch, %s", "Akin, %s",
+                                               "oneDNN's convolutions alone, %s"};
+    double work = (double)VIEWS * times;
+    plain_new(step, &s->net, s->side, s->type, times);
+    go->net = s->net;
+    go->side = s->side;
+    go->type = s->type == AK_DNN_BF16 ? "bf16" : "f32";
+    go->times = times;
+    for (int k = 0; k < KINDS; k++)
+        snprintf(names[k], sizeof names[k], formats[k], s->name);
+    cases[TORCH] = (bench_case){names[TORCH], run_torch, go, work, -1, {0}};
+    cases[STEP] = (bench_case){names[STEP], run_plain, step, work, -1, {0}};
+    cases[ALONE] = (bench_case){names[ALONE], run_convolutions, step, work, -1, {0}};
+}
+
+// A step's rate as a share of what oneDNN's convolutions alone have.
+static void show_share(json_t *shares, bool text, const bench_case *step, const bench_case *alone,
+                       const ak_graph *g, int rounds)
+{
+    double share = bench_ratio(step, alone, rounds);
+    double seconds[BENCH_ROUNDS_MAX] = {0};
+    memcpy(seconds, alone->seconds, sizeof seconds);
+    double gflops = 2e-9 * step_macs(g) * alone->work / bench_quantile(seconds, rounds, 0.5);
+    if (text)
+        printf("  %-42s %9.1f%% of oneDNN's convolutions alone (%.0f GFLOP/s)\n", step->name,
+               100 * share, gflops);
+    json_array_append_new(shares, json_pack("{s:s, s:f, s:f}", "name", step->name, "share", share,
+                                            "convolutions_gflops", gflops));
+}
+
 static void compare(json_t *all, const bench_options *o)
 {
-    enum { TORCH, STEP, ALONE, KINDS };
-    static const char *names[2][KINDS] = {
-        {"PyTorch f32", "Akin f32, the same views", "its convolutions alone, f32"},
-        {"PyTorch bf16", "Akin bf16, the same views", "its convolutions alone, bf16"}};
-    static plain steps[2];
+    enum { SHAPES = 4 };
+    const shape in_f32 = {"rn10, 64 px, f32", AK_RN10, 64, AK_DNN_F32};
+    const shape shapes[SHAPES] = {{"rn10, 64 px, bf16", AK_RN10, 64, AK_DNN_BF16},
+                                  {"rn10, 96 px, bf16", AK_RN10, 96, AK_DNN_BF16},
+                                  {"rn18, 96 px, bf16", AK_RN18, 96, AK_DNN_BF16},
+                                  in_f32};
+    static plain steps[SHAPES];
+    static char names[SHAPES][KINDS][64];
+    bench_case cases[KINDS * SHAPES + 2];
+    torch_go goes[SHAPES], augmented;
     ak_error err;
     bench_torch torch;
-    bench_case cases[2 * KINDS + 1];
-    torch_go goes[2];
     ak_pictures pictures;
-    ak_resnet net = AK_RN10;
-    int n = 0, times = o->quick ? 1 : 5, types = ak_dnn_has_bf16() ? 2 : 1;
+    int n = 0, times = o->quick ? 1 : 2, count = ak_dnn_has_bf16() ? SHAPES : 1;
     double work = (double)VIEWS * times;
-    bench_torch_start(&torch, &net);
-    for (int b = types - 1; b >= 0; b--) {
-        plain_new(&steps[b], b ? AK_DNN_BF16 : AK_DNN_F32, times);
-        goes[b] = (torch_go){&torch, b ? "bf16" : "f32", times};
-        cases[n + TORCH] = (bench_case){names[b][TORCH], run_torch, &goes[b], work, -1, {0}};
-        cases[n + STEP] = (bench_case){names[b][STEP], run_plain, &steps[b], work, n + TORCH, {0}};
-        cases[n + ALONE] =
-            (bench_case){names[b][ALONE], run_convolutions, &steps[b], work, -1, {0}};
-        n += KINDS;
+    const shape *from = ak_dnn_has_bf16() ? shapes : &in_f32;
+    bench_torch_start(&torch, &from->net);
+    for (int i = 0; i < count; i++, n += KINDS) {
+        goes[i] = (torch_go){.torch = &torch, .job = "train"};
+        cases_of(cases + n, names[i], &steps[i], &goes[i], &from[i], times);
+        cases[n + STEP].beside = n + TORCH;
     }
     make_pictures(&pictures);
     ak_recipe recipe = ak_recipe_default();
@@ -252,41 +315,33 @@ static void compare(json_t *all, const bench_options *o)
     const ak_train_length length = {.views = 1ull << 50, .threads = omp_get_max_threads()};
     whole trainer = {.times = times};
     bench_ok(ak_trainer_new(&trainer.trainer, &pictures, &recipe, &length, &err), &err);
+    augmented = goes[0];
+    augmented.job = "augmented";
+    cases[n] =
+        (bench_case){"PyTorch, as the first, augmented", run_torch, &augmented, work, -1, {0}};
+    cases[n + 1] = (bench_case){"Akin, as the first, augmented", run_whole, &trainer, work, n, {0}};
+    n += 2;
     usleep(1000000);
-    int augmented = n++;
-    cases[augmented] =
-        (bench_case){types == 2 ? "Akin bf16, with augmentation" : "Akin f32, with augmentation",
-                     run_whole,
-                     &trainer,
-                     work,
-                     TORCH,
-                     {0}};
     bench_measure(cases, n, o->rounds);
-    bench_show(all, "training at 64 px, 128 pictures x 2 views", "views/s", cases, n, o->rounds);
+    bench_show(all, "training, 128 pictures x 2 views", "views/s", cases, n, o->rounds);
 
     json_t *shares = json_array();
-    for (int i = 0; i < n; i++) {
-        if (i != augmented && i % KINDS != STEP)
-            continue;
-        const bench_case *alone = &cases[i == augmented ? ALONE : i + ALONE - STEP];
-        double share = bench_ratio(&cases[i], alone, o->rounds);
-        double seconds[BENCH_ROUNDS_MAX] = {0};
-        memcpy(seconds, alone->seconds, sizeof seconds);
-        double gflops =
-            2e-9 * step_macs(&steps[0].graph) * work / bench_quantile(seconds, o->rounds, 0.5);
-        if (!all)
-            printf("  %-42s %9.1f%% of the convolutions' own rate (%.0f GFLOP/s)\n", cases[i].name,
-                   100 * share, gflops);
-        json_array_append_new(shares, json_pack("{s:s, s:f, s:f}", "name", cases[i].name, "share",
-                                                share, "convolutions_gflops", gflops));
+    for (int i = 0; i < count; i++)
+        show_share(shares, !all, &cases[KINDS * i + STEP], &cases[KINDS * i + ALONE],
+                   &steps[i].graph, o->rounds);
+    show_share(shares, !all, &cases[n - 1], &cases[ALONE], &steps[0].graph, o->rounds);
+    double kept = bench_ratio(&cases[n - 1], &cases[STEP], o->rounds);
+    if (!all)
+        printf("  %-42s %9.1f%% of the rate without\n", cases[n - 1].name, 100 * kept);
+    if (all) {
+        json_object_set(all, "share of oneDNN's convolutions alone", shares);
+        json_object_set_new(all, "augmented, of the rate without", json_real(kept));
     }
-    if (all)
-        json_object_set(all, "share of the convolutions' rate", shares);
     json_decref(shares);
     ak_trainer_free(trainer.trainer);
     ak_pictures_clear(&pictures);
-    for (int b = 0; b < types; b++)
-        plain_clear(&steps[b]);
+    for (int i = 0; i < count; i++)
+        plain_clear(&steps[i]);
     bench_torch_end(&torch);
 }
 
@@ -317,7 +372,8 @@ static void profile(json_t *all, const bench_options *o, ak_dnn_type type)
     double parts[PARTS][3 * BENCH_ROUNDS_MAX] = {0};
     double kinds[AK_DNN_KINDS][3 * BENCH_ROUNDS_MAX] = {0};
     double whole_s[3 * BENCH_ROUNDS_MAX] = {0};
-    plain_new(&t, type, 1);
+    const ak_resnet net = AK_RN10;
+    plain_new(&t, &net, 64, type, 1);
     plain_step(&t, NULL);
     for (int i = 0; i < steps; i++) {
         double part[PARTS] = {0}, kind[AK_DNN_KINDS];

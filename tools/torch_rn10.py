@@ -8,11 +8,13 @@ standard output:
   {"do": "check", "file": F, "side": S, "batch": N}    -> largest difference of the features in F
   {"do": "embed", "type": "bf16"|"f32", "side": S, "batch": N, "times": K}   -> seconds
   {"do": "train", "type": ..., "side": S, "batch": N, "times": K, "classes": C}   -> seconds
+  {"do": "augmented", ...}    -> likewise, every step on fresh views
 
 All channels-last. The pixels are normalised and in place before the clock starts. Embedding in bf16
 takes the faster of a bf16 model and autocast; training takes autocast with weights in f32. A
 training step is forward, class-proxy softmax + NT-Xent on a projection (as core/learn has them),
-backward and SGD with Nesterov momentum; there is no moving average of the weights.
+backward and SGD with Nesterov momentum; there is no moving average of the weights. Augmentation is
+SimCLR's by torchvision, in THREADS worker processes of a DataLoader.
 """
 import json
 import sys
@@ -84,13 +86,47 @@ class Learner(nn.Module):
         return proxy + 0.5 * F.cross_entropy(similar, torch.arange(2 * n).roll(n))
 
 
+class Views(torch.utils.data.Dataset):
+    """Pictures of noise as they are kept, 88 px and more; two random views of each."""
+
+    def __init__(self, side, classes):
+        from PIL import Image
+        from torchvision import transforms as T
+        noise = numpy.random.default_rng(1)
+        self.pictures = [Image.fromarray(noise.integers(0, 256, (88, 88 + i % 30, 3), "u1"))
+                         for i in range(2048)]
+        self.classes = classes
+        self.view = T.Compose([
+            T.RandomResizedCrop(side, scale=(0.2, 1)), T.RandomHorizontalFlip(),
+            T.RandomApply([T.ColorJitter(0.4, 0.4, 0.4, 0.1)], 0.8), T.RandomGrayscale(0.2),
+            T.RandomApply([T.GaussianBlur(side // 20 * 2 + 1, (0.1, 2 * side / 224))], 0.5),
+            T.ToTensor(), T.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))])
+
+    def __len__(self):
+        return len(self.pictures)
+
+    def __getitem__(self, i):
+        picture = self.pictures[i]
+        return torch.stack([self.view(picture), self.view(picture)]), i % self.classes
+
+
+def views_loader(job):
+    return torch.utils.data.DataLoader(Views(job["side"], job["classes"]), job["batch"] // 2,
+                                       shuffle=True, num_workers=torch.get_num_threads(),
+                                       drop_last=True, persistent_workers=True)
+
+
+def endless(loader):
+    while True:
+        yield from loader
+
+
 class Bench:
     def __init__(self):
         self.kept = {}
 
     def net(self, job):
-        self.shape = job["blocks"], job["last_stride"], job["pool_stages"]
-        self.kept.clear()
+        self.shape = tuple(job["blocks"]), job["last_stride"], job["pool_stages"]
         return 0
 
     def new(self):
@@ -152,7 +188,7 @@ class Bench:
         return [autocast, lambda: plain(low, y)]
 
     def embed(self, job):
-        key = "embed", job["type"], job["side"], job["batch"]
+        key = self.shape, "embed", job["type"], job["side"], job["batch"]
         if key not in self.kept:
             ways = self.embed_ways(job)
             for go in ways:
@@ -161,24 +197,43 @@ class Bench:
         return self.seconds(self.kept[key], job["times"])
 
     def train(self, job):
-        key = "train", job["type"], job["side"], job["batch"]
+        key = self.shape, "train", job["type"], job["side"], job["batch"]
         if key not in self.kept:
-            learner = Learner(self.new(), job["classes"]).train()
+            step = self.step(job)
             x, labels = self.pixels(job), torch.arange(job["batch"]) % job["classes"]
-            every = list(learner.parameters())
-            sgd = torch.optim.SGD([{"params": [p for p in every if p.dim() > 1],
-                                    "weight_decay": 5e-4},
-                                   {"params": [p for p in every if p.dim() == 1]}],
-                                  lr=1e-3, momentum=0.9, nesterov=True)
-
-            def step():
-                sgd.zero_grad(set_to_none=True)
-                learner(x, labels, job["type"] == "bf16").backward()
-                sgd.step()
-
-            self.kept[key] = step
-            self.seconds(step, 2)
+            self.kept[key] = lambda: step(x, labels)
+            self.seconds(self.kept[key], 2)
         return self.seconds(self.kept[key], job["times"])
+
+    def augmented(self, job):
+        key = self.shape, "augmented", job["type"], job["side"], job["batch"]
+        if key not in self.kept:
+            step, batches = self.step(job), endless(views_loader(job))
+
+            def go():
+                x, labels = next(batches)
+                x = torch.cat([x[:, 0], x[:, 1]]).contiguous(memory_format=torch.channels_last)
+                step(x, labels.repeat(2))
+
+            self.kept[key] = go
+        self.seconds(self.kept[key], 2 * torch.get_num_threads() + 1)  # what is ready is used up
+        return self.seconds(self.kept[key], job["times"])
+
+    def step(self, job):
+        """A training step as a function of pixels and labels."""
+        learner = Learner(self.new(), job["classes"]).train()
+        every = list(learner.parameters())
+        sgd = torch.optim.SGD([{"params": [p for p in every if p.dim() > 1],
+                                "weight_decay": 5e-4},
+                               {"params": [p for p in every if p.dim() == 1]}],
+                              lr=1e-3, momentum=0.9, nesterov=True)
+
+        def step(x, labels):
+            sgd.zero_grad(set_to_none=True)
+            learner(x, labels, job["type"] == "bf16").backward()
+            sgd.step()
+
+        return step
 
 
 def main():

@@ -28,6 +28,8 @@ typedef struct {
     // TRAIN, TUNE: 0, or 1..4: the stem and that many stages use running statistics and get no
     // gradient; backward ends before them, and their part of dparams is 0.
     int frozen_stages;
+    // Every convolution by oneDNN, also where a kernel of ours is faster: to compare with.
+    bool library;
 } ak_dnn_options;
 
 // Whether this processor multiplies bf16 fast (AVX-512 BF16 or AMX).

@@ -70,7 +70,7 @@ struct ak_dnn {
     ak_graph graph;
     int batch;
     ak_dnn_mode mode;
-    bool bf16;
+    bool bf16, library;
     int begin; // the first node that is trained; those before are as in serving
     size_t block;
     dnnl_engine_t engine;

@@ -111,31 +111,41 @@ void ak_head_init(float *params, float *stats, const ak_head *h, uint64_t seed)
     }
 }
 
+enum { COLUMNS = 16 }; // that are gone through together, a cache line of each row
+
 // x (n, rows) becomes normalised, y = max(0, scale * x + shift), without the ReLU where there is
 // none.
 static void bn_forward(float *y, float *x, float *mean, float *variance, const layer *l,
                        const float *params, size_t n)
 {
+    const float *scale = params + l->scale, *shift = params + l->shift;
 #pragma omp parallel for schedule(static)
-    for (size_t j = 0; j < l->rows; j++) {
-        double m = 0, v = 0;
+    for (size_t begin = 0; begin < l->rows; begin += COLUMNS) {
+        size_t end = begin + COLUMNS < l->rows ? begin + COLUMNS : l->rows;
+        double m[COLUMNS] = {0}, v[COLUMNS] = {0};
+        float rstd[COLUMNS];
         for (size_t i = 0; i < n; i++)
-            m += (double)x[i * l->rows + j];
-        m /= (double)n;
-        for (size_t i = 0; i < n; i++) {
-            double d = (double)x[i * l->rows + j] - m;
-            v += d * d;
+            for (size_t j = begin; j < end; j++)
+                m[j - begin] += (double)x[i * l->rows + j];
+        for (size_t j = 0; j < COLUMNS; j++)
+            m[j] /= (double)n;
+        for (size_t i = 0; i < n; i++)
+            for (size_t j = begin; j < end; j++) {
+                double d = (double)x[i * l->rows + j] - m[j - begin];
+                v[j - begin] += d * d;
+            }
+        for (size_t j = begin; j < end; j++) {
+            mean[j] = (float)m[j - begin];
+            variance[j] = (float)(v[j - begin] / (double)n);
+            rstd[j - begin] = (float)(1 / sqrt(v[j - begin] / (double)n + (double)AK_BN_EPS));
         }
-        v /= (double)n;
-        mean[j] = (float)m;
-        variance[j] = (float)v;
-        float rstd = (float)(1 / sqrt(v + (double)AK_BN_EPS));
-        for (size_t i = 0; i < n; i++) {
-            float *at = &x[i * l->rows + j];
-            *at = (*at - (float)m) * rstd;
-            float out = *at * params[l->scale + j] + params[l->shift + j];
-            y[i * l->rows + j] = l->relu && out < 0 ? 0 : out;
-        }
+        for (size_t i = 0; i < n; i++)
+            for (size_t j = begin; j < end; j++) {
+                float normal = (x[i * l->rows + j] - mean[j]) * rstd[j - begin];
+                float out = normal * scale[j] + shift[j];
+                x[i * l->rows + j] = normal;
+                y[i * l->rows + j] = l->relu && out < 0 ? 0 : out;
+            }
     }
 }
 
@@ -179,22 +189,28 @@ static void bn_backward(float *dx, float *dparams, const float *dy, const layer 
     const float *normal = work + l->normal, *active = work + l->active;
     const float *variance = work + l->batch_variance;
 #pragma omp parallel for schedule(static)
-    for (size_t j = 0; j < l->rows; j++) {
-        double sum = 0, dot = 0;
-        for (size_t i = 0; i < n; i++) {
-            size_t at = i * l->rows + j;
-            dx[at] = l->relu && active[at] <= 0 ? 0 : dy[at];
-            sum += (double)dx[at];
-            dot += (double)dx[at] * (double)normal[at];
+    for (size_t begin = 0; begin < l->rows; begin += COLUMNS) {
+        size_t end = begin + COLUMNS < l->rows ? begin + COLUMNS : l->rows;
+        double sum[COLUMNS] = {0}, dot[COLUMNS] = {0};
+        for (size_t i = 0; i < n; i++)
+            for (size_t j = begin; j < end; j++) {
+                size_t at = i * l->rows + j;
+                float d = l->relu && active[at] <= 0 ? 0 : dy[at];
+                dx[at] = d;
+                sum[j - begin] += (double)d;
+                dot[j - begin] += (double)d * (double)normal[at];
+            }
+        for (size_t j = begin; j < end; j++) {
+            dparams[l->scale + j] = (float)dot[j - begin];
+            dparams[l->shift + j] = (float)sum[j - begin];
         }
-        dparams[l->scale + j] = (float)dot;
-        dparams[l->shift + j] = (float)sum;
-        float scale = params[l->scale + j] / sqrtf(variance[j] + AK_BN_EPS);
-        for (size_t i = 0; i < n; i++) {
-            size_t at = i * l->rows + j;
-            dx[at] =
-                scale * (dx[at] - (float)(sum / (double)n) - normal[at] * (float)(dot / (double)n));
-        }
+        for (size_t i = 0; i < n; i++)
+            for (size_t j = begin; j < end; j++) {
+                size_t at = i * l->rows + j;
+                float scale = params[l->scale + j] / sqrtf(variance[j] + AK_BN_EPS);
+                dx[at] = scale * (dx[at] - (float)(sum[j - begin] / (double)n) -
+                                  normal[at] * (float)(dot[j - begin] / (double)n));
+            }
     }
 }
 

@@ -56,8 +56,9 @@ static ak_status begin(ak_tuner *t, ak_error *err)
     t->loader = NULL;
     t->student = t->teacher = NULL;
     omp_set_num_threads(t->options.threads);
-    ak_dnn_options student = {AK_DNN_TUNE, type, recipe->train.frozen_stages};
-    ak_dnn_options teacher = {AK_DNN_SERVE, type, 0};
+    ak_dnn_options student = {
+        .mode = AK_DNN_TUNE, .type = type, .frozen_stages = recipe->train.frozen_stages};
+    ak_dnn_options teacher = {.mode = AK_DNN_SERVE, .type = type};
     ak_status status = ak_dnn_new(&t->student, &t->graph, (int)t->rows, student, err);
     if (status == AK_OK)
         status = ak_dnn_new(&t->teacher, &t->graph, (int)t->rows, teacher, err);

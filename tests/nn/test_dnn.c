@@ -200,14 +200,16 @@ static void compare_modes(ak_resnet net, int side, int frozen)
     for (ak_dnn_type type = AK_DNN_F32; type <= AK_DNN_BF16; type++) {
         int batch = type == AK_DNN_F32 ? 3 : 12;
         net.zero_last_bn &= type == AK_DNN_F32;
-        compare(net, side, batch, (ak_dnn_options){AK_DNN_SERVE, type, 0});
-        compare(net, side, batch, (ak_dnn_options){AK_DNN_TRAIN, type, 0});
-        compare(net, side, batch, (ak_dnn_options){AK_DNN_TUNE, type, frozen});
+        compare(net, side, batch, (ak_dnn_options){AK_DNN_SERVE, type, 0, false});
+        compare(net, side, batch, (ak_dnn_options){AK_DNN_TRAIN, type, 0, false});
+        compare(net, side, batch, (ak_dnn_options){AK_DNN_TUNE, type, frozen, false});
+        if (type == AK_DNN_BF16)
+            compare(net, side, batch, (ak_dnn_options){AK_DNN_TRAIN, type, 0, true});
         if (type == AK_DNN_BF16 && !getenv("AKIN_TEST_LONG"))
             continue; // the definition takes its time over so many
-        compare(net, side, batch, (ak_dnn_options){AK_DNN_FORWARD, type, 0});
-        compare(net, side, batch, (ak_dnn_options){AK_DNN_TUNE, type, 0});
-        compare(net, side, batch, (ak_dnn_options){AK_DNN_TRAIN, type, frozen});
+        compare(net, side, batch, (ak_dnn_options){AK_DNN_FORWARD, type, 0, false});
+        compare(net, side, batch, (ak_dnn_options){AK_DNN_TUNE, type, 0, false});
+        compare(net, side, batch, (ak_dnn_options){AK_DNN_TRAIN, type, frozen, false});
     }
 }
 
