@@ -1,5 +1,5 @@
 // A pass: pages of what is missing, in batches; each is read here, decoded and embedded on a thread
-// of the lowest priority (with a team of such), and written here. So nothing that holds a lock or a
+// of low priority (with a team of such), and written here. So nothing that holds a lock or a
 // reader of the store can be kept waiting by busier threads, and a request finds the cores free.
 #include "server/reembed.h"
 
@@ -8,7 +8,6 @@
 #include "server/daemon.h"
 
 #include <omp.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -17,6 +16,7 @@
 #define PAGE      256 // pictures of one look at what is missing
 #define BATCH     8   // pictures between two looks at who else wants the cores
 #define POLITE_MS 250 // how long a batch waits for requests at most
+#define NICE      10 // a tenth of a core against a busy one; at 19 or idle a pass may starve for hours
 #define TRIES     100 // promotions that uploads may get in the way of
 
 typedef struct {
@@ -55,9 +55,8 @@ static void *compute(void *arg)
 {
     pass *p = arg;
     pthread_setname_np(pthread_self(), "akin-reembed");
-    // What is refused here costs requests some latency, nothing else.
-    setpriority(PRIO_PROCESS, (id_t)gettid(), 19);
-    sched_setscheduler(0, SCHED_IDLE, &(struct sched_param){0});
+    // A refusal would cost requests some latency, nothing else.
+    setpriority(PRIO_PROCESS, (id_t)gettid(), NICE);
     if (p->server->options->embed_threads)
         omp_set_num_threads((int)p->server->options->embed_threads);
     ak_error err = {0};

@@ -153,7 +153,7 @@ class Models(Rig):
 
 class Changes(Rig):
     def test_promotion_and_rollback_give_the_answers_of_each_model_to_the_bit(self):
-        self.upload(range(250)) # enough for `match`
+        self.upload(range(210)) # enough for `match`
         before = [self.search(f"p{k}") for k in range(5)]
         other = self.take_in()
         self.promote(other)
@@ -246,7 +246,7 @@ class Changes(Rig):
         print(f"# {len(answers)} searches", flush=True)
 
     def test_kill_9_during_re_embedding_goes_on_after_the_restart(self):
-        self.upload(range(200))
+        self.upload(range(100))
         other = self.take_in()
         answer = self.call("POST", f"/v1/admin/models/{other}:promote", {})
         place, until = answer.header("Location"), time.monotonic() + 60
@@ -261,7 +261,7 @@ class Changes(Rig):
             time.sleep(0.05)
         self.assertEqual(self.call("GET", place).json["state"], "succeeded")
         answer = self.search("p0")
-        self.assertEqual((answer["model"], len(answer["items"])), (other, 199))
+        self.assertEqual((answer["model"], len(answer["items"])), (other, 99))
 
 
 class FewModels(Rig):
