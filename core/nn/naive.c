@@ -65,7 +65,7 @@ void ak_naive_free(ak_naive *n)
                         size_t at_w = (((size_t)o * (x)->c + c) * (node)->k + p) * (node)->k + q;  \
                         int step = (node)->stride, left = (node)->pad - q;                         \
                         int from = left > 0 ? (left + step - 1) / step : 0;                        \
-                        int to = ((x)->w - 1 + left) / step + 1;                                   \
+                        int to = (x)->w + left > 0 ? ((x)->w - 1 + left) / step + 1 : 0;           \
                         to = to < (node)->w ? to : (node)->w;                                      \
                         for (int i = 0; i < (node)->h; i++) {                                      \
                             int r = i * step - (node)->pad + p;                                    \
