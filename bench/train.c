@@ -295,7 +295,7 @@ static void compare(json_t *all, const bench_options *o)
     static plain steps[SHAPES];
     static char names[SHAPES][KINDS][64];
     bench_case cases[KINDS * SHAPES + 2];
-    torch_go goes[SHAPES], augmented;
+    torch_go goes[SHAPES] = {0}, augmented;
     ak_error err;
     bench_torch torch;
     ak_pictures pictures;

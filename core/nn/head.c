@@ -123,7 +123,7 @@ static void bn_forward(float *y, float *x, float *mean, float *variance, const l
     for (size_t begin = 0; begin < l->rows; begin += COLUMNS) {
         size_t end = begin + COLUMNS < l->rows ? begin + COLUMNS : l->rows;
         double m[COLUMNS] = {0}, v[COLUMNS] = {0};
-        float rstd[COLUMNS];
+        float rstd[COLUMNS] = {0};
         for (size_t i = 0; i < n; i++)
             for (size_t j = begin; j < end; j++)
                 m[j - begin] += (double)x[i * l->rows + j];

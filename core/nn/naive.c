@@ -192,33 +192,40 @@ static void gates_of(double *mean, double *hidden, double *gates, const ak_node 
     }
 }
 
-// y when it is given; else dx and dparams from dy.
-static void gate(ak_naive *n, const ak_node *node, double *y, double *dx, double *dparams,
-                 const double *dy, const double *x, const double *params)
+static void gate_forward(ak_naive *n, const ak_node *node, double *y, const double *x,
+                         const double *params)
 {
     size_t c = (size_t)node->c, k = (size_t)node->k, plane = (size_t)node->h * (size_t)node->w;
-    const double *w1 = params + node->param, *w2 = w1 + k * c + k;
-    double mean[c], hidden[k], gates[c], dmean[c], dhidden[k], dgate[c];
+    double mean[c], hidden[k], gates[c];
     for (size_t b = 0; b < (size_t)n->batch; b++) {
         size_t start = b * c * plane;
         gates_of(mean, hidden, gates, node, x + start, params);
-        if (y) {
-            for (size_t i = 0; i < c * plane; i++)
-                y[start + i] = x[start + i] * gates[i / plane];
-            continue;
-        }
-        double *dw1 = dparams + node->param, *db1 = dw1 + k * c, *dw2 = db1 + k, *db2 = dw2 + c * k;
+        for (size_t i = 0; i < c * plane; i++)
+            y[start + i] = x[start + i] * gates[i / plane];
+    }
+}
+
+static void gate_backward(ak_naive *n, const ak_node *node, double *dx, double *dparams,
+                          const double *dy, const double *x, const double *params)
+{
+    size_t c = (size_t)node->c, k = (size_t)node->k, plane = (size_t)node->h * (size_t)node->w;
+    const double *w1 = params + node->param, *w2 = w1 + k * c + k;
+    double *dw1 = dparams + node->param, *db1 = dw1 + k * c, *dw2 = db1 + k, *db2 = dw2 + c * k;
+    double mean[c], hidden[k], gates[c], dmean[c], dhidden[k];
+    for (size_t b = 0; b < (size_t)n->batch; b++) {
+        size_t start = b * c * plane;
+        gates_of(mean, hidden, gates, node, x + start, params);
         memset(dmean, 0, sizeof dmean);
         memset(dhidden, 0, sizeof dhidden);
         for (size_t i = 0; i < c; i++) {
             double sum = 0;
             for (size_t p = 0; p < plane; p++)
                 sum += dy[start + i * plane + p] * x[start + i * plane + p];
-            dgate[i] = sum * gates[i] * (1 - gates[i]);
-            db2[i] += dgate[i];
+            double dgate = sum * gates[i] * (1 - gates[i]);
+            db2[i] += dgate;
             for (size_t j = 0; j < k; j++) {
-                dw2[i * k + j] += dgate[i] * hidden[j];
-                dhidden[j] += dgate[i] * w2[i * k + j];
+                dw2[i * k + j] += dgate * hidden[j];
+                dhidden[j] += dgate * w2[i * k + j];
             }
         }
         for (size_t j = 0; j < k; j++) {
@@ -265,7 +272,7 @@ void ak_naive_forward(ak_naive *n, double *features, double *used, const uint8_t
                 }
             break;
         case AK_OP_GATE:
-            gate(n, node, y, NULL, NULL, NULL, in, params);
+            gate_forward(n, node, y, in, params);
             break;
         case AK_OP_ADD_RELU:
             for (size_t i = 0; i < size_of(n, node); i++)
@@ -312,7 +319,7 @@ void ak_naive_backward(ak_naive *n, double *dparams, const double *dfeatures, co
             bn_backward(n, node, dx, dparams, dy, y, in, params);
             break;
         case AK_OP_GATE:
-            gate(n, node, NULL, dx, dparams, dy, in, params);
+            gate_backward(n, node, dx, dparams, dy, in, params);
             break;
         case AK_OP_ADD_RELU:
             for (size_t i = 0; i < size_of(n, node); i++) {

@@ -206,7 +206,7 @@ static void head_equals_its_definition(ak_head h)
     size_t count = ak_head_params(&h), inputs = ROWS * h.in, outputs = ROWS * h.out;
     float *params = ak_alloc(count, 4), *dparams = ak_alloc(count, 4);
     float *stats = ak_alloc(ak_head_stats(&h) + 1, 4), *work = ak_alloc(ak_head_work(&h, ROWS), 4);
-    double *params64 = ak_alloc(count, 8), x64[ROWS * WIDEST], z64[ROWS * WIDEST];
+    double *params64 = ak_alloc(count, 8), x64[ROWS * WIDEST] = {0}, z64[ROWS * WIDEST];
     double dz64[ROWS * WIDEST];
     float x[ROWS * WIDEST], dx[ROWS * WIDEST], z[ROWS * WIDEST], dz[ROWS * WIDEST];
     ak_random r = ak_random_stream(4, (uint32_t)h.depth, h.last_bn, 0);
