@@ -3,6 +3,7 @@
 #include "core/refine/bootstrap.h"
 #include "core/refine/gate_measure.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -85,6 +86,7 @@ static void explain(ak_verdict *v, const ak_refine_recipe *recipe)
         if (!row->passed && (!failed || row->primary))
             failed = row;
     }
+    assert(primary);
     v->passed = !failed;
     double gain = 100 * (primary->candidate - primary->incumbent);
     if (!failed)

@@ -23,7 +23,7 @@ static void similarities(float *s, const float *queries, size_t n, const float *
 
 static bool before(const float *s, uint32_t a, uint32_t b)
 {
-    return s[a] > s[b] || (s[a] == s[b] && a < b);
+    return a < b ? s[a] >= s[b] : s[a] > s[b];
 }
 
 ak_status ak_measure_ranks(uint32_t *rank, const float *queries, const uint32_t *target, size_t n,

@@ -33,13 +33,4 @@ struct ak_rundir_inside {
 // folder/name; the caller frees. NULL: no memory.
 char *ak_rundir_path(const char *folder, const char *name);
 
-// A line of a table, with its end of line.
-ak_status ak_rundir_put_row(ak_buf *out, const ak_run_picture *picture, const place *where,
-                            ak_error *err);
-ak_status ak_rundir_put_pair(ak_buf *out, const ak_run_pair *pair, ak_error *err);
-
-// Writes a table with its last line.
-ak_status ak_rundir_put_table(const char *folder, const char *name, ak_buf *rows, size_t n,
-                              ak_error *err);
-
 #endif

@@ -58,7 +58,8 @@ static json_t *text_json(const char *text)
     return value ? value : json_null();
 }
 
-ak_status ak_rundir_put_row(ak_buf *out, const ak_run_picture *p, const place *where, ak_error *err)
+// A line of a table, with its end of line.
+static ak_status put_row(ak_buf *out, const ak_run_picture *p, const place *where, ak_error *err)
 {
     char sum[AK_SHA256_HEX + 1], proxy[AK_SHA256_HEX + 1];
     ak_sha256_hex(sum, &p->sha256);
@@ -80,7 +81,7 @@ ak_status ak_rundir_put_row(ak_buf *out, const ak_run_picture *p, const place *w
     return put_line(out, row, err);
 }
 
-ak_status ak_rundir_put_pair(ak_buf *out, const ak_run_pair *pair, ak_error *err)
+static ak_status put_pair(ak_buf *out, const ak_run_pair *pair, ak_error *err)
 {
     char query[AK_SHA256_HEX + 1], result[AK_SHA256_HEX + 1];
     ak_sha256_hex(query, &pair->query);
@@ -91,8 +92,9 @@ ak_status ak_rundir_put_pair(ak_buf *out, const ak_run_pair *pair, ak_error *err
         err);
 }
 
-ak_status ak_rundir_put_table(const char *folder, const char *name, ak_buf *rows, size_t n,
-                              ak_error *err)
+// Writes a table with its last line.
+static ak_status put_table(const char *folder, const char *name, ak_buf *rows, size_t n,
+                           ak_error *err)
 {
     char sum[AK_SHA256_HEX + 1];
     ak_sha256 of = ak_sha256_of(ak_buf_bytes(rows));
@@ -240,7 +242,7 @@ ak_status ak_rundir_add(ak_rundir_maker *m, const ak_run_picture *p, ak_bytes pr
     m->bytes += proxy.n;
     m->n++;
     m->roles[p->role]++;
-    return ak_rundir_put_row(&m->rows, p, &where, err);
+    return put_row(&m->rows, p, &where, err);
 }
 
 ak_status ak_rundir_pair(ak_rundir_maker *m, const ak_run_pair *pair, ak_error *err)
@@ -248,7 +250,7 @@ ak_status ak_rundir_pair(ak_rundir_maker *m, const ak_run_pair *pair, ak_error *
     if (m->pairs_n == AK_RUN_PAIRS_MAX)
         return AK_OK;
     m->pairs_n++;
-    return ak_rundir_put_pair(&m->pairs, pair, err);
+    return put_pair(&m->pairs, pair, err);
 }
 
 static ak_status put_run(const ak_rundir_maker *m, ak_error *err)
@@ -299,9 +301,9 @@ ak_status ak_rundir_commit(ak_rundir_maker *m, ak_error *err)
     if (status == AK_OK && (fflush(m->pictures) != 0 || fsync(fileno(m->pictures)) != 0))
         status = ak_fail_errno(err, errno, "cannot write the proxies of %s", m->folder);
     if (status == AK_OK)
-        status = ak_rundir_put_table(m->folder, TABLE_FILE, &m->rows, m->n, err);
+        status = put_table(m->folder, TABLE_FILE, &m->rows, m->n, err);
     if (status == AK_OK)
-        status = ak_rundir_put_table(m->folder, PAIRS_FILE, &m->pairs, m->pairs_n, err);
+        status = put_table(m->folder, PAIRS_FILE, &m->pairs, m->pairs_n, err);
     if (status == AK_OK)
         status = put_run(m, err);
     if (status == AK_OK)
@@ -374,7 +376,7 @@ ak_status ak_rundir_remove(const char *folder, const ak_sha256 *sums, size_t n, 
     status = overwrite(folder, r, gone, err);
     for (size_t i = 0; i < r->pictures_n && status == AK_OK; i++)
         if (!gone[i]) {
-            status = ak_rundir_put_row(&rows, &r->pictures[i], &r->inside->places[i], err);
+            status = put_row(&rows, &r->pictures[i], &r->inside->places[i], err);
             rows_n++;
         }
     for (size_t i = 0; i < r->pairs_n && status == AK_OK; i++) {
@@ -382,15 +384,15 @@ ak_status ak_rundir_remove(const char *folder, const ak_sha256 *sums, size_t n, 
         ptrdiff_t b = ak_rundir_find(r, &r->pairs[i].result);
         if ((a >= 0 && gone[a]) || (b >= 0 && gone[b]))
             continue;
-        status = ak_rundir_put_pair(&pairs, &r->pairs[i], err);
+        status = put_pair(&pairs, &r->pairs[i], err);
         pairs_n++;
     }
     if (status == AK_OK)
         status = drop_plan(folder, err);
     if (status == AK_OK)
-        status = ak_rundir_put_table(folder, PAIRS_FILE, &pairs, pairs_n, err);
+        status = put_table(folder, PAIRS_FILE, &pairs, pairs_n, err);
     if (status == AK_OK)
-        status = ak_rundir_put_table(folder, TABLE_FILE, &rows, rows_n, err);
+        status = put_table(folder, TABLE_FILE, &rows, rows_n, err);
 done:
     ak_buf_clear(&rows);
     ak_buf_clear(&pairs);
