@@ -55,6 +55,46 @@ ak_status ak_near_clusters(uint32_t *cluster, const float *descriptors, const ui
     return AK_OK;
 }
 
+ak_status ak_near_neighbours(uint32_t *out, const float *descriptors, size_t n, size_t dims,
+                             size_t k, ak_error *err)
+{
+    float *s = ak_alloc(BLOCK * BLOCK, sizeof *s), *best = ak_alloc(BLOCK * k, sizeof *best);
+    if (!s || !best) {
+        free(s);
+        free(best);
+        return ak_fail(err, AK_OUT_OF_MEMORY, "no memory to compare pictures");
+    }
+    for (size_t a = 0; a < n; a += BLOCK) {
+        size_t rows = n - a < BLOCK ? n - a : BLOCK;
+        for (size_t i = 0; i < rows * k; i++) {
+            best[i] = -INFINITY;
+            out[a * k + i] = UINT32_MAX;
+        }
+        for (size_t b = 0; b < n; b += BLOCK) {
+            size_t columns = n - b < BLOCK ? n - b : BLOCK;
+            cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)rows, (int)columns, (int)dims,
+                        1, descriptors + a * dims, (int)dims, descriptors + b * dims, (int)dims, 0,
+                        s, (int)columns);
+            for (size_t i = 0; i < rows; i++)
+                for (size_t j = 0; j < columns; j++) {
+                    float score = s[i * columns + j];
+                    if (a + i == b + j || !(score > best[i * k + k - 1]))
+                        continue;
+                    size_t at = k - 1;
+                    for (; at > 0 && score > best[i * k + at - 1]; at--) {
+                        best[i * k + at] = best[i * k + at - 1];
+                        out[(a + i) * k + at] = out[(a + i) * k + at - 1];
+                    }
+                    best[i * k + at] = score;
+                    out[(a + i) * k + at] = (uint32_t)(b + j);
+                }
+        }
+    }
+    free(s);
+    free(best);
+    return AK_OK;
+}
+
 static int rising(const void *a, const void *b)
 {
     float x = *(const float *)a, y = *(const float *)b;

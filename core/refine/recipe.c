@@ -1,5 +1,7 @@
 #include "core/refine/recipe.h"
 
+#include "core/refine/near.h"
+
 #include <string.h>
 
 const ak_refine_recipe ak_refine_recipe_default = {.train = {.weights = true,
@@ -18,6 +20,7 @@ const ak_refine_recipe ak_refine_recipe_default = {.train = {.weights = true,
                                                              .features = 1.0f,
                                                              .relations = 1.0f,
                                                              .feedback = 0.5f,
+                                                             .couples = 0.125,
                                                              .noisy = 0.1f,
                                                              .noisy_q = 0.5f,
                                                              .held_out = 0.1,
@@ -67,7 +70,10 @@ static const ak_field train_fields[] = {
     TRAIN(FLOAT, features, 0, 100, "weight of staying near the incumbent's features"),
     TRAIN(FLOAT, relations, 0, 100, "weight of staying near its similarities"),
     TRAIN(FLOAT, feedback, 0, 100, "weight of supervised contrast on feedback pairs"),
-    TRAIN(FLOAT, noisy, 0, 100, "weight of RINCE on pairs of one album or tag"),
+    TRAIN(DOUBLE, masked, 0, 0.9, "share of pairs, the most similar, that are no negatives"),
+    TRAIN(COUNT, neighbours, 0, AK_NEIGHBOURS_MAX, "mutually among so many nearest: a noisy pair"),
+    TRAIN(DOUBLE, couples, 0, 0.75, "share of a batch for noisy pairs"),
+    TRAIN(FLOAT, noisy, 0, 100, "weight of RINCE on noisy pairs: of one album, tag, neighbourhood"),
     TRAIN(FLOAT, noisy_q, 0.01, 1, "q of RINCE: 1 trusts no pair more than another"),
     TRAIN(DOUBLE, held_out, 0.02, 0.5, "share of the pictures that chooses the factor"),
     TRAIN(BOOL, interpolate, 0, 1, "choose the factor; false: the whole step"),

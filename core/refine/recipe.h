@@ -31,12 +31,15 @@ typedef struct {
         float contrast;       // weight of two-view NT-Xent on the projection
         float features, relations; // weights of the distillation to the incumbent
         float feedback;            // weight of supervised contrast on feedback pairs
-        float noisy, noisy_q;      // weight and q of RINCE on pairs from albums and tags
-        double held_out;           // share of the pictures that is kept to choose the factor by
-        bool interpolate;          // choose the factor; false: the whole step
-        bool whitening;            // refit it
-        double whitening_trust;    // pictures at which the refitted covariance counts half
-        double save_s;             // between checkpoints
+        double masked;             // share of pairs, the most similar ones, that are no negatives
+        uint64_t neighbours;    // pictures that are mutually among so many nearest are noisy pairs
+        double couples;         // share of a batch for noisy pairs
+        float noisy, noisy_q;   // weight and q of RINCE on pairs from albums and tags
+        double held_out;        // share of the pictures that is kept to choose the factor by
+        bool interpolate;       // choose the factor; false: the whole step
+        bool whitening;         // refit it
+        double whitening_trust; // pictures at which the refitted covariance counts half
+        double save_s;          // between checkpoints
     } train;
     ak_view_recipe views;
     struct {

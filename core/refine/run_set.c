@@ -3,6 +3,7 @@
 #include "core/base/log.h"
 #include "core/base/random.h"
 #include "core/refine/gate_meaning.h"
+#include "core/refine/near.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -140,6 +141,33 @@ static bool add_couple(ak_run_couple **list, size_t *n, uint32_t a, uint32_t b)
     return true;
 }
 
+// Pictures that are mutually among each other's nearest by the incumbent, near-duplicates left out.
+static ak_status neighbours(ak_run_set *set, const ak_plan *plan, size_t k, ak_error *err)
+{
+    size_t n = set->pictures.n, dims = plan->dims;
+    float *x = ak_alloc(n, dims * sizeof *x);
+    uint32_t *near = ak_alloc(n, k * sizeof *near);
+    bool enough = x && near;
+    for (size_t i = 0; i < n && enough; i++)
+        memcpy(x + i * dims, plan->descriptors + set->rows[i] * dims, dims * sizeof *x);
+    ak_status status = enough ? ak_near_neighbours(near, x, n, dims, k, err)
+                              : ak_fail(err, AK_OUT_OF_MEMORY, "no memory for neighbours");
+    for (uint32_t i = 0; i < n && status == AK_OK; i++)
+        for (size_t j = 0; j < k; j++) {
+            uint32_t other = near[i * k + j];
+            bool mutual = false;
+            for (size_t l = 0; other != UINT32_MAX && l < k; l++)
+                mutual = mutual || near[other * k + l] == i;
+            if (mutual && other > i && set->noisy_n < NOISY_MAX &&
+                set->pictures.items[i].label != set->pictures.items[other].label &&
+                !add_couple(&set->noisy, &set->noisy_n, i, other))
+                status = ak_fail(err, AK_OUT_OF_MEMORY, "no memory for neighbours");
+        }
+    free(x);
+    free(near);
+    return status;
+}
+
 static ak_status couples(ak_run_set *set, const ak_rundir *rundir, ak_error *err)
 {
     uint32_t *place = ak_alloc(rundir->pictures_n, sizeof *place); // plus 1; 0: not trained on
@@ -195,6 +223,8 @@ ak_status ak_run_set_load(ak_run_set *set, const ak_rundir *rundir, const ak_pla
                          set->pictures.n, set->units_n, least);
     if (status == AK_OK)
         status = couples(set, rundir, err);
+    if (status == AK_OK && rundir->run.recipe.train.neighbours && set->pictures.n)
+        status = neighbours(set, plan, (size_t)rundir->run.recipe.train.neighbours, err);
 done:
     free(order);
     if (status != AK_OK)

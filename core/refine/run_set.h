@@ -27,7 +27,8 @@ typedef struct {
     uint32_t *members;           // (pictures.n) places in `pictures`, unit by unit
     uint32_t *held;              // (held_n) pictures kept from training, as indices into the run's
     size_t held_n, held_fresh_n; // fresh ones first
-    ak_run_couple *similar, *different, *noisy; // feedback; and pairs of one album or tag
+    ak_run_couple *similar, *different,
+        *noisy; // feedback; and pairs of one album, tag or neighbourhood
     size_t similar_n, different_n, noisy_n;
 } ak_run_set;
 

@@ -75,10 +75,10 @@ static size_t least(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-ak_mixture ak_mixture_of(const ak_run_set *set, size_t batch, double replay)
+ak_mixture ak_mixture_of(const ak_run_set *set, size_t batch, double couples, double replay)
 {
     ak_mixture m = {.feedback = least(batch / 16, set->similar_n + set->different_n),
-                    .noisy = least(batch / 16, set->noisy_n)};
+                    .noisy = least((size_t)(couples * (double)batch / 2), set->noisy_n)};
     size_t units = batch - 2 * (m.feedback + m.noisy), old = set->units_n - set->fresh_n;
     m.replay = least((size_t)(replay * (double)units), old);
     m.fresh = least(units - m.replay, set->fresh_n);

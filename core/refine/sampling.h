@@ -16,9 +16,9 @@ typedef struct {
     size_t feedback, noisy; // couples, two pictures each
 } ak_mixture;
 
-// The parts of a batch of that many pictures: `replay` of the units are replay as far as there are
-// some, an eighth of the batch each goes to couples where there are any.
-ak_mixture ak_mixture_of(const ak_run_set *set, size_t batch, double replay);
+// The parts of a batch of that many pictures: an eighth of it goes to feedback and `couples` of it
+// to noisy couples where there are any; `replay` of the units are replay as far as there are some.
+ak_mixture ak_mixture_of(const ak_run_set *set, size_t batch, double couples, double replay);
 
 size_t ak_mixture_pictures(const ak_mixture *mixture);
 

@@ -88,7 +88,8 @@ ak_status ak_tuner_new(ak_tuner **out, const ak_tune_options *options, ak_error 
     const ak_refine_recipe *recipe = options->recipe;
     t->options = *options;
     t->parts = ak_model_parts_of(options->incumbent);
-    t->mixture = ak_mixture_of(options->set, (size_t)recipe->train.batch, recipe->train.replay);
+    t->mixture = ak_mixture_of(options->set, (size_t)recipe->train.batch, recipe->train.couples,
+                               recipe->train.replay);
     t->rows = 2 * ak_mixture_pictures(&t->mixture);
     ak_status status = ak_resnet_graph(&t->graph, &t->parts.net, recipe->train.side, err);
     if (status == AK_OK)

@@ -3,8 +3,10 @@
 #include "core/nn/head.h"
 #include "core/objective/objective.h"
 #include "core/refine/distil.h"
+#include "core/refine/near.h"
 
 #include <cblas.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,6 +28,7 @@ struct ak_tune_loss {
     uint8_t *masked;  // (2n, 2n)
     uint32_t *labels; // (n)
     size_t masked_n;
+    double same; // from this similarity on two pictures are no negatives of each other
 };
 
 static bool to_head(const ak_tune_loss *l)
@@ -58,6 +61,10 @@ ak_status ak_tune_loss_new(ak_tune_loss **out, const ak_model_parts *parts, size
                         .nt_xent = ak_objective_find("nt_xent"),
                         .sup_con = ak_objective_find("sup_con"),
                         .rince = ak_objective_find("rince")};
+    l->same = plan->same_score;
+    if (recipe->train.masked > 0)
+        l->same = fmin(l->same, ak_near_quantile(plan->descriptors, plan->n, plan->dims,
+                                                 1 - recipe->train.masked, 1));
     l->width = to_head(l) ? parts->head.out : l->dims;
     size_t n = l->n, rows = 2 * n, w = l->width;
     size_t work = ak_distil_work(rows, l->dims);
@@ -140,7 +147,7 @@ static void mask_batch(ak_tune_loss *l, const uint32_t *chosen)
         for (size_t j = 0; j < i; j++) {
             const ak_picture *items = l->set->pictures.items;
             bool near = items[chosen[i]].label == items[chosen[j]].label ||
-                        (double)l->similar[i * n + j] >= l->plan->same_score;
+                        (double)l->similar[i * n + j] >= l->same;
             l->masked_n += near;
             if (near)
                 mask(l, i, j, true);

@@ -230,6 +230,30 @@ static void clusters_are_those_of_joining_all_pairs(void **state)
     free(slow);
 }
 
+static void neighbours_are_those_of_counting(void **state)
+{
+    (void)state;
+    ak_error err;
+    enum { N = 530, D = 6, K = 5 };
+    float *x = made_rows(13, N, D);
+    uint32_t *near = calloc(N * K, sizeof *near), few[2 * K];
+    assert_int_equal(ak_near_neighbours(near, x, N, D, K, &err), AK_OK);
+    for (size_t i = 0; i < N; i++)
+        for (size_t k = 0; k < K; k++) {
+            float score = dot(x + i * D, x + near[i * K + k] * D, D);
+            size_t better = 0;
+            for (size_t j = 0; j < N; j++)
+                better += j != i && dot(x + i * D, x + j * D, D) > score + 1e-6f;
+            assert_true(near[i * K + k] != i && better <= k);
+            for (size_t l = 0; l < k; l++)
+                assert_int_not_equal(near[i * K + l], near[i * K + k]);
+        }
+    assert_int_equal(ak_near_neighbours(few, x, 2, D, K, &err), AK_OK);
+    assert_true(few[0] == 1 && few[1] == UINT32_MAX && few[K] == 0);
+    free(x);
+    free(near);
+}
+
 static void nothing_near_a_yardstick_is_trained_on(void **state)
 {
     (void)state;
@@ -339,6 +363,7 @@ int main(void)
         cmocka_unit_test(bounds_of_the_bootstrap_are_those_of_the_normal),
         cmocka_unit_test(chance_rarely_passes_for_a_gain),
         cmocka_unit_test(clusters_are_those_of_joining_all_pairs),
+        cmocka_unit_test(neighbours_are_those_of_counting),
         cmocka_unit_test(nothing_near_a_yardstick_is_trained_on),
         cmocka_unit_test(parts_hardly_overlap_and_follow_the_seed),
         cmocka_unit_test(every_family_of_copies_changes_the_picture_and_keeps_most_of_it),

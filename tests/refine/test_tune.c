@@ -128,7 +128,7 @@ static void a_batch_draws_units_once_and_half_of_it_is_replay(void **state)
     enum { BATCH = 32 };
     uint32_t batch[BATCH], again[BATCH], drawn[FRESH + OLD] = {0};
     made_set(&set);
-    ak_mixture m = ak_mixture_of(&set, BATCH, 0.5);
+    ak_mixture m = ak_mixture_of(&set, BATCH, 0.125, 0.5);
     assert_int_equal(ak_mixture_pictures(&m), BATCH);
     assert_true(m.feedback == 2 && m.noisy == 2 && m.fresh == 12 && m.replay == 12);
     assert_int_equal(ak_sampling_new(&sampler, &set, &m, 5, &err), AK_OK);
@@ -157,11 +157,11 @@ static void a_batch_draws_units_once_and_half_of_it_is_replay(void **state)
     ak_sampler_clear(&other);
     // Without replay or fresh pictures the other kind fills the batch, as far as there is any.
     set.units_n = FRESH;
-    m = ak_mixture_of(&set, BATCH, 0.5);
+    m = ak_mixture_of(&set, BATCH, 0.125, 0.5);
     assert_true(m.fresh == 24 && m.replay == 0);
     set.units_n = FRESH + OLD;
     set.fresh_n = 3;
-    m = ak_mixture_of(&set, BATCH, 0.5);
+    m = ak_mixture_of(&set, BATCH, 0.125, 0.5);
     assert_true(m.fresh == 3 && m.replay == 21);
     ak_run_set_clear(&set);
 }
@@ -205,7 +205,7 @@ static void scene_make(scene *s, ak_tune_level level)
     s->recipe.train.noisy = 0.4f;
     s->head = calloc(ak_head_params(&s->parts.head), sizeof *s->head);
     fill(s->head, ak_head_params(&s->parts.head), 5);
-    s->mixture = ak_mixture_of(&s->set, BATCH, 0.5);
+    s->mixture = ak_mixture_of(&s->set, BATCH, 0.125, 0.5);
     ak_sampler sampler;
     assert_int_equal(ak_sampling_new(&sampler, &s->set, &s->mixture, 5, &err), AK_OK);
     sampler.choose(sampler.arg, s->chosen, BATCH, 3);
@@ -271,7 +271,10 @@ static void likely_false_negatives_are_masked_and_different_ones_are_not(void **
         ak_tune_loss_new(&loss, &s.parts, F, &s.set, &s.plan, &s.recipe, &s.mixture, &err), AK_OK);
     ak_tune_loss_run(loss, &terms, dx, dhead, s.head, x, x, s.chosen);
     double all = terms.contrast;
+    ak_tune_loss_free(loss);
     s.plan.same_score = 0.5;
+    assert_int_equal(
+        ak_tune_loss_new(&loss, &s.parts, F, &s.set, &s.plan, &s.recipe, &s.mixture, &err), AK_OK);
     ak_tune_loss_run(loss, &terms, dx, dhead, s.head, x, x, s.chosen);
     size_t same = 0;
     for (size_t i = 0; i < BATCH; i++)
