@@ -17,11 +17,22 @@ static const ak_series *find(const ak_gate_numbers *numbers, const char *name)
     return NULL;
 }
 
+static const char *const meanings[] = {"feedback_map", "tags_map", "albums_map", "words_map"};
+
+#define MEANINGS (sizeof meanings / sizeof *meanings)
+
+static bool is_meaning(const char *name)
+{
+    for (size_t i = 0; i < MEANINGS; i++)
+        if (strcmp(meanings[i], name) == 0)
+            return true;
+    return false;
+}
+
 // What must gain. Meaning: the first of those that the pictures have enough of.
 static const char *primary_of(const ak_gate_numbers *numbers, int wanted)
 {
-    static const char *const meanings[] = {"feedback_map", "tags_map", "albums_map", "words_map"};
-    for (size_t i = 0; wanted != AK_PRIMARY_PARTS && i < 4; i++)
+    for (size_t i = 0; wanted != AK_PRIMARY_PARTS && i < MEANINGS; i++)
         if (find(numbers, meanings[i]))
             return meanings[i];
     return wanted == AK_PRIMARY_MEANING ? NULL : PARTS;
@@ -45,8 +56,12 @@ static ak_status judge_series(ak_gate_row *row, const ak_series *s, const char *
         row->passed = p.candidate - p.incumbent >= recipe->gate.gain_least && p.low > 0;
         return status;
     }
-    bool old = strncmp(s->name, "old_", 4) == 0;
-    row->margin = old ? recipe->gate.old_margin : recipe->gate.margin;
+    bool old = strncmp(s->name, "old_", 4) == 0,
+         family = strncmp(s->name, "copies_", 7) == 0 && strcmp(s->name, "copies_r1") != 0;
+    row->margin = old                   ? recipe->gate.old_margin
+                  : family              ? recipe->gate.family_margin
+                  : is_meaning(s->name) ? recipe->gate.meaning_margin * p.incumbent
+                                        : recipe->gate.margin;
     row->passed = !s->decides || p.low >= -row->margin;
     return status;
 }

@@ -226,7 +226,7 @@ static ak_status copies(gate *g, ak_error *err)
     ak_status status =
         all && mrr ? AK_OK : ak_fail(err, AK_OUT_OF_MEMORY, "no memory for measures");
     for (int f = 0; f < AK_COPIES && status == AK_OK; f++) {
-        ak_series *one = series_new(g, names[f], false, s->n);
+        ak_series *one = series_new(g, names[f], true, s->n);
         if (!one)
             status = ak_fail(err, AK_OUT_OF_MEMORY, "no memory for measures");
         for (int m = 0; m < AK_EMBED_MODELS && status == AK_OK; m++) {

@@ -6,6 +6,7 @@
 #include "core/refine/gate_alter.h"
 #include "core/refine/measure.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,6 +15,13 @@
 #define FIT_MAX    6000   // pictures that a whitening is refitted on
 #define UNDECIDED  0.5    // the factor when there is too little to choose by
 #define SEED       0x1e1d // of the crops: not those of the gate
+
+enum { WHOLE, PART_A, PART_B, JPEG, BLUR, BORDER, VARIANTS, FAMILIES = VARIANTS - JPEG };
+
+// Means of 1 / rank: of the other part, both ways, and of each family of copies.
+typedef struct {
+    double parts, copies[FAMILIES];
+} scores;
 
 typedef struct {
     const ak_rundir *rundir;
@@ -27,9 +35,8 @@ typedef struct {
     size_t fit_n;
     const ak_watch *watch;
     size_t done, total; // models scored
+    scores first;       // of the incumbent
 } choosing;
-
-enum { WHOLE, PART_A, PART_B, JPEG, BLUR, VARIANTS };
 
 static ak_status degraded(ak_image *out, const ak_image *picture, ak_alteration how, uint64_t seed,
                           const ak_sha256 *sum, ak_error *err)
@@ -54,8 +61,11 @@ static ak_status make_variants(void *arg, ak_image *variants, const ak_image *pi
     ak_status status = ak_gate_parts(&variants[PART_A], &variants[PART_B], picture, seed, sum, err);
     if (status == AK_OK)
         status = degraded(&variants[JPEG], picture, AK_ALTER_JPEG, seed, sum, err);
-    return status == AK_OK ? degraded(&variants[BLUR], picture, AK_ALTER_BLUR, seed, sum, err)
-                           : status;
+    if (status == AK_OK)
+        status = degraded(&variants[BLUR], picture, AK_ALTER_BLUR, seed, sum, err);
+    return status == AK_OK
+               ? ak_gate_copy(&variants[BORDER], picture, AK_COPY_BORDER, seed, sum, err)
+               : status;
 }
 
 static bool must_stop(void *arg)
@@ -82,16 +92,15 @@ static ak_status find(double *mean, const float *const *rows, int from, int to, 
     return status;
 }
 
-// Adds half of what two ways of looking for parts, and two of degrading, give on n kept pictures.
-static ak_status score_rows(double *parts, double *copies, choosing *c, const ak_model *model,
-                            const uint32_t *chosen, size_t n, ak_error *err)
+// Adds what n kept pictures give.
+static ak_status score_rows(scores *to, choosing *c, const ak_model *model, const uint32_t *chosen,
+                            size_t n, ak_error *err)
 {
-    static const int ways[4][2] = {
-        {PART_A, PART_B}, {PART_B, PART_A}, {JPEG, WHOLE}, {BLUR, WHOLE}};
     size_t dims = (size_t)ak_model_dims(model);
     float *mixed = ak_alloc(VARIANTS * n, dims * sizeof *mixed);
     float *sorted = ak_alloc(VARIANTS * n, dims * sizeof *sorted);
     const float *rows[VARIANTS];
+    double there = 0, back = 0;
     ak_embedders e = {0};
     ak_variants variants = {.variants = VARIANTS, .make = make_variants, .arg = c};
     ak_watch watch = {.stop = must_stop, .arg = c};
@@ -100,42 +109,48 @@ static ak_status score_rows(double *parts, double *copies, choosing *c, const ak
     if (status == AK_OK)
         status = ak_run_embed(&mixed, NULL, &e, c->rundir, chosen, n, &variants, &watch, err);
     for (int v = 0; v < VARIANTS && status == AK_OK; v++) {
-        float *to = sorted + (size_t)v * n * dims;
+        float *row = sorted + (size_t)v * n * dims;
         for (size_t i = 0; i < n; i++)
-            memcpy(to + i * dims, mixed + (i * VARIANTS + (size_t)v) * dims, dims * sizeof *to);
-        rows[v] = to;
+            memcpy(row + i * dims, mixed + (i * VARIANTS + (size_t)v) * dims, dims * sizeof *row);
+        rows[v] = row;
     }
-    for (int w = 0; w < 4 && status == AK_OK; w++) {
-        double mean = 0;
-        status = find(&mean, rows, ways[w][0], ways[w][1], n, dims, err);
-        *(w < 2 ? parts : copies) += mean / 2;
-    }
+    if (status == AK_OK)
+        status = find(&there, rows, PART_A, PART_B, n, dims, err);
+    if (status == AK_OK)
+        status = find(&back, rows, PART_B, PART_A, n, dims, err);
+    to->parts += (there + back) / 2;
+    for (int f = 0; f < FAMILIES && status == AK_OK; f++)
+        status = find(&to->copies[f], rows, JPEG + f, WHOLE, n, dims, err);
     ak_embedders_clear(&e);
     free(mixed);
     free(sorted);
     return status;
 }
 
-// Fresh and replay pictures count the same, however many there are.
-static ak_status score(double *parts, double *copies, choosing *c, ak_bytes file, ak_error *err)
+// Fresh and replay pictures count the same, however many there are. The first to be scored is the
+// incumbent.
+static ak_status score(ak_interpolation *told, int at, choosing *c, ak_bytes file, ak_error *err)
 {
     const ak_run_set *set = c->set;
     size_t n[2] = {set->held_fresh_n, set->held_n - set->held_fresh_n};
     ak_model *model;
+    scores sum = {0};
     double kinds = 0;
     ak_status status = ak_model_read(&model, file, err);
-    *parts = *copies = 0;
     for (int kind = 0; kind < 2 && status == AK_OK; kind++) {
         size_t part = n[kind] < HELD_MAX ? n[kind] : HELD_MAX;
         if (part < HELD_LEAST)
             continue;
-        status = score_rows(parts, copies, c, model, set->held + (kind ? n[0] : 0), part, err);
+        status = score_rows(&sum, c, model, set->held + (kind ? n[0] : 0), part, err);
         kinds++;
     }
     ak_model_free(model);
-    *parts /= kinds > 0 ? kinds : 1;
-    *copies /= kinds > 0 ? kinds : 1;
-    c->done++;
+    if (c->done++ == 0)
+        c->first = sum;
+    told->parts[at] = sum.parts / kinds;
+    told->copies[at] = 1;
+    for (int f = 0; f < FAMILIES; f++)
+        told->copies[at] = fmin(told->copies[at], (sum.copies[f] - c->first.copies[f]) / kinds);
     return status == AK_OK ? ak_watch_tell(c->watch, c->done, c->total, err) : status;
 }
 
@@ -207,8 +222,8 @@ static ak_status choose_factor(ak_buf *out, ak_interpolation *told, choosing *c,
         double factor = i / (AK_FACTORS - 1.0);
         status = build(out, c, factor, false, training, err);
         if (status == AK_OK)
-            status = score(&told->parts[i], &told->copies[i], c, ak_buf_bytes(out), err);
-        if (told->parts[i] > best && told->copies[i] >= told->copies[0] - AK_COPIES_LOSS) {
+            status = score(told, i, c, ak_buf_bytes(out), err);
+        if (told->parts[i] > best && told->copies[i] >= -AK_COPIES_LOSS) {
             best = told->parts[i];
             told->factor = factor;
         }
@@ -226,14 +241,13 @@ static ak_status choose_whitening(ak_buf *out, ak_interpolation *told, choosing 
         if (told->parts[i] < 0) {
             status = build(out, c, i / (AK_FACTORS - 1.0), false, training, err);
             if (status == AK_OK)
-                status = score(&told->parts[i], &told->copies[i], c, ak_buf_bytes(out), err);
+                status = score(told, i, c, ak_buf_bytes(out), err);
         }
     if (status == AK_OK)
         status = build(out, c, told->factor, true, training, err);
     if (status == AK_OK)
-        status = score(&told->parts[last], &told->copies[last], c, ak_buf_bytes(out), err);
-    told->whitening = told->parts[last] > told->parts[at] &&
-                      told->copies[last] >= told->copies[0] - AK_COPIES_LOSS;
+        status = score(told, last, c, ak_buf_bytes(out), err);
+    told->whitening = told->parts[last] > told->parts[at] && told->copies[last] >= -AK_COPIES_LOSS;
     return status;
 }
 
@@ -263,7 +277,7 @@ ak_status ak_interpolate(ak_buf *out, ak_interpolation *told, const ak_rundir *r
 {
     *told = (ak_interpolation){0};
     for (int i = 0; i <= AK_FACTORS; i++)
-        told->parts[i] = told->copies[i] = -1;
+        told->parts[i] = -1;
     choosing c = {.rundir = rundir,
                   .set = set,
                   .incumbent = incumbent,

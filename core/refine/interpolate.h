@@ -1,6 +1,7 @@
 // How much of a training is kept: weights between the incumbent's and the trained ones, and the
 // whitening as it was or refitted. Decided by pictures that were kept from training: what finds
-// their own other part best, of those that find degraded copies about as well as the incumbent.
+// their own other part best, of those that find every family of copies about as well as the
+// incumbent.
 #ifndef AK_REFINE_INTERPOLATE_H
 #define AK_REFINE_INTERPOLATE_H
 
@@ -8,13 +9,14 @@
 #include "core/refine/run_set.h"
 
 #define AK_FACTORS     5     // 0, 1/4 .. 1
-#define AK_COPIES_LOSS 0.005 // of the copies' measure that a factor may cost
+#define AK_COPIES_LOSS 0.015 // of a family of copies that a factor may cost
 
 typedef struct {
     double factor;  // 0: nothing learned, 1: the whole step
     bool whitening; // refitted
-    // Means of 1 / rank on the kept pictures, by factor; the last: with the refitted whitening. -1:
-    // not tried.
+    // On the kept pictures, by factor; the last: with the refitted whitening. Mean of 1 / rank of
+    // the other part, -1: not tried; and the same of copies, against the incumbent's, of the family
+    // that lost most.
     double parts[AK_FACTORS + 1], copies[AK_FACTORS + 1];
     size_t pictures; // that decided
 } ak_interpolation;

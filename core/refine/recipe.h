@@ -46,6 +46,8 @@ typedef struct {
         int primary;            // ak_primary
         double gain_least;      // that the primary measure must gain, 0.005: half a point
         double margin;          // by which no other measure's lower bound may fall
+        double meaning_margin;  // the same for meaning, as a share of the incumbent's
+        double family_margin;   // the same for one family of copies
         double old_margin;      // the same for old ground
         double rank_least;      // effective rank, candidate : incumbent
         uint64_t yardsticks;    // at least; fewer are refused
