@@ -22,6 +22,8 @@ int ak_cli_eval(int argc, char **argv);
 int ak_cli_augment(int argc, char **argv);
 int ak_cli_train(int argc, char **argv);
 int ak_cli_loss(int argc, char **argv);
+int ak_cli_training_runs(int argc, char **argv);
+int ak_cli_models(int argc, char **argv);
 int ak_cli_refine(int argc, char **argv);
 int ak_cli_gate(int argc, char **argv);
 void ak_cli_wait_passively(char **argv); // before any OpenMP; may start the process anew

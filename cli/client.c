@@ -28,6 +28,7 @@ struct ak_client {
     ak_bytes unsent; // of the call's body
     ak_bytes body;
     ak_reply *reply; // of the call under way
+    const ak_call *call;
 };
 
 static void global_init(void)
@@ -39,6 +40,12 @@ static size_t take(char *at, size_t size, size_t n, void *arg)
 {
     ak_client *client = arg;
     ak_buf *body = &client->reply->body;
+    long http = 0;
+    if (client->call->hear && curl_easy_getinfo(client->curl, CURLINFO_RESPONSE_CODE, &http) == 0 &&
+        http / 100 == 2)
+        return client->call->hear(client->call->arg, (ak_bytes){(const uint8_t *)at, size * n})
+                   ? size * n
+                   : 0;
     if (n > ANSWER_MAX - body->n || !ak_buf_append(body, at, size * n))
         return 0; // curl then gives up with CURLE_WRITE_ERROR
     return n;
@@ -188,6 +195,7 @@ ak_status ak_client_call(ak_reply *reply, ak_client *client, const ak_call *call
     }
     client->body = client->unsent = call->body;
     client->reply = reply;
+    client->call = call;
     client->fault[0] = 0;
     bool has_body = call->content_type;
     curl_easy_setopt(curl, CURLOPT_URL, url);
@@ -214,6 +222,7 @@ ak_status ak_client_call(ak_reply *reply, ak_client *client, const ak_call *call
             status = fail_by_problem(reply, err);
     }
     client->reply = NULL;
+    client->call = NULL;
     curl_slist_free_all(headers);
     free(url);
     return status;

@@ -19,6 +19,9 @@ typedef struct {
     const char *path;         // from "/v1/" on, escaped, with the query
     const char *content_type; // NULL: no body
     ak_bytes body;
+    // NULL, or gets the body of a 2xx as it comes; the reply then has none. False ends the call.
+    bool (*hear)(void *arg, ak_bytes part);
+    void *arg;
 } ak_call;
 
 // Zero-initialise, may be used for call after call, free with ak_reply_clear.

@@ -38,6 +38,8 @@ static const struct {
     {"augment", "draw a sheet of a picture's random views", ak_cli_augment, false},
     {"train", "train an encoder", ak_cli_train, true},
     {"loss", "evaluate a contrastive objective on matrices", ak_cli_loss, true},
+    {"training-runs", "start and follow refinement on a server", ak_cli_training_runs, false},
+    {"models", "list, promote, export and import a server's models", ak_cli_models, false},
     {"refine", "train the model of a refinement run", ak_cli_refine, true},
     {"gate", "judge what a refinement run proposes", ak_cli_gate, true},
     {"version", "print the version", ak_cli_version, false},
@@ -49,7 +51,7 @@ static void help(FILE *to)
 {
     fputs("akin: similar-image search\n\nusage: akin COMMAND [OPTION]...\n\n", to);
     for (size_t i = 0; i < COMMANDS; i++)
-        fprintf(to, "  %-8s  %s\n", commands[i].name, commands[i].help);
+        fprintf(to, "  %-13s  %s\n", commands[i].name, commands[i].help);
     fputs("\n`akin COMMAND --help` tells its options.\n"
           "Exit status: 0 all well, 1 some files refused, 2 usage, 3 the server or the data "
           "failed.\n",

@@ -68,6 +68,8 @@ static ak_status put_collection(ak_group *group, ak_write *write, ak_error *err)
                                               err);
     else if (status == AK_OK)
         status = create_collection(group, write, err);
+    if (status == AK_OK && write->refine)
+        status = ak_catalog_collection_refine(db, write->collection, write->refine > 0, err);
     if (status == AK_OK)
         status = ak_catalog_collection_read(&write->collection_out, db, write->collection, err);
     return status;

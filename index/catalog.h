@@ -31,6 +31,8 @@ ak_status ak_catalog_collection_create(ak_sql *db, const char *name, const char 
                                        bool keep_original, ak_error *err);
 ak_status ak_catalog_collection_change(ak_sql *db, int64_t key, const char *description,
                                        int keep_original, ak_error *err);
+// Whether training runs may see it.
+ak_status ak_catalog_collection_refine(ak_sql *db, const char *name, bool refine, ak_error *err);
 // Takes the name away; ak_catalog_purge removes the rest.
 ak_status ak_catalog_collection_drop(ak_sql *db, int64_t key, ak_error *err);
 ak_status ak_catalog_sequence_set(ak_sql *db, int64_t collection, uint64_t sequence, ak_error *err);

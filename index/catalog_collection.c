@@ -74,7 +74,7 @@ ak_status ak_catalog_sequence(int64_t *sequence, int64_t *pictures, ak_sql *db, 
         "serving_generation") ", c.description, c.keep_original, "                                 \
                               "c.images, c.pictures, c.bytes, c.created_at, c.updated_at, "        \
                               "c.version, " MODEL_OF("retained_generation") ", " MODEL_OF(         \
-                                  "coming_generation") " FROM collections c WHERE "
+                                  "coming_generation") ", c.refine FROM collections c WHERE "
 
 static ak_status read_row(ak_collection *out, ak_rows *rows, ak_error *err)
 {
@@ -89,6 +89,7 @@ static ak_status read_row(ak_collection *out, ak_rows *rows, ak_error *err)
         .created_at = ak_sql_int(rows, 7),
         .updated_at = ak_sql_int(rows, 8),
         .version = ak_sql_int(rows, 9),
+        .refine = ak_sql_int(rows, 12) != 0,
         .tier = "flat",
     };
     snprintf(out->name, sizeof out->name, "%s", ak_sql_text(rows, 0));
@@ -174,6 +175,14 @@ ak_status ak_catalog_collection_change(ak_sql *db, int64_t key, const char *desc
                       "version + 1 WHERE key = ?4 AND (description IS NOT coalesce(?1, "
                       "description) OR keep_original IS NOT coalesce(?2, keep_original))",
                       ak_text(description), keep, ak_int(ak_clock_ms()), ak_int(key));
+}
+
+ak_status ak_catalog_collection_refine(ak_sql *db, const char *name, bool refine, ak_error *err)
+{
+    return ak_sql_run(db, err,
+                      "UPDATE collections SET refine = ?1, updated_at = ?2, version = version + 1 "
+                      "WHERE name = ?3 AND refine <> ?1",
+                      ak_int(refine), ak_int(ak_clock_ms()), ak_text(name));
 }
 
 ak_status ak_catalog_collection_drop(ak_sql *db, int64_t key, ak_error *err)

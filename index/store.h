@@ -176,6 +176,7 @@ typedef struct {
     char coming[AK_NAME_MAX + 1];   // that it is changing to; "": none
     char *description;              // "" when none was given
     bool keep_original;
+    bool refine; // training runs may see it
     int64_t images, pictures;
     uint64_t bytes;                 // of the originals
     int64_t created_at, updated_at; // ms since 1970
@@ -322,6 +323,7 @@ struct ak_write {
     ak_image_fields fields;  // ADD, PUT, PATCH
     const char *description; // COLLECTION_PUT, NULL: as it is
     int keep_original;       // COLLECTION_PUT, -1: as it is
+    int refine;              // COLLECTION_PUT, 1: yes, -1: no, 0: as it is
 
     // ADD and PUT. A picture that lacks no vector (ak_store_wanted, pinned) brings none, and no
     // proxy. `stale` is set in the answer when a vector is missing all the same.

@@ -10,21 +10,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define KNOWN "description keep_original"
-#define LATER "recall_target refine"
+#define KNOWN "description keep_original refine"
+#define LATER "recall_target"
 
 static json_t *collection_json(const ak_collection *c)
 {
     char created[AK_TIME_TEXT], updated[AK_TIME_TEXT];
     ak_time_text(created, c->created_at);
     ak_time_text(updated, c->updated_at);
-    return json_pack("{s:s, s:s, s:b, s:I, s:I, s:I, s:s, s:s?, s:s?, s:{s:s}, s:s, s:s}", "name",
-                     c->name, "description", c->description ? c->description : "", "keep_original",
-                     c->keep_original, "images", (json_int_t)c->images, "pictures",
-                     (json_int_t)c->pictures, "bytes", (json_int_t)c->bytes, "model", c->model,
-                     "previous_model", c->retained[0] ? c->retained : NULL, "coming_model",
-                     c->coming[0] ? c->coming : NULL, "index", "tier", c->tier ? c->tier : "flat",
-                     "created_at", created, "updated_at", updated);
+    return json_pack(
+        "{s:s, s:s, s:b, s:b, s:I, s:I, s:I, s:s, s:s?, s:s?, s:{s:s}, s:s, s:s}", "name", c->name,
+        "description", c->description ? c->description : "", "keep_original", c->keep_original,
+        "refine", c->refine, "images", (json_int_t)c->images, "pictures", (json_int_t)c->pictures,
+        "bytes", (json_int_t)c->bytes, "model", c->model, "previous_model",
+        c->retained[0] ? c->retained : NULL, "coming_model", c->coming[0] ? c->coming : NULL,
+        "index", "tier", c->tier ? c->tier : "flat", "created_at", created, "updated_at", updated);
 }
 
 static void collection_tag(char tag[AK_TAG_TEXT], const ak_collection *c)
@@ -126,7 +126,7 @@ static void put_or_patch(ak_request *r, bool patch)
     ak_error err = {0};
     ak_writing *w = NULL;
     int64_t version = -1;
-    bool keep;
+    bool keep, refine;
     json_t *json = ak_json_read(r, r->body, &err);
     if (!json)
         goto failed;
@@ -153,6 +153,8 @@ static void put_or_patch(ak_request *r, bool patch)
         ak_json_text(&w->write.description, r, "", json, "description", AK_CAPTION_MAX);
         if (ak_json_bool(&keep, r, "", json, "keep_original"))
             w->write.keep_original = keep;
+        if (ak_json_bool(&refine, r, "", json, "refine"))
+            w->write.refine = refine ? 1 : -1;
     }
     if (ak_json_sound(r, &err) != AK_OK ||
         ak_condition_match(w->if_match, r, version, &err) != AK_OK)

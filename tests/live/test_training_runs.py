@@ -55,6 +55,18 @@ class Requests(unittest.TestCase):
 
 
 class Switched(unittest.TestCase):
+    def test_a_collection_can_be_kept_out(self):
+        place = Workplace(pictures=0)
+        call, c = place.server.call, "/v1/collections/holiday"
+        self.assertIs(call("GET", c).json["refine"], True)
+        self.assertIs(call("PATCH", c, {"refine": False}).json["refine"], False)
+        self.assertIs(call("PATCH", c, {"description": "d"}).json["refine"], False)
+        answer = call("POST", RUNS, {"collections": ["holiday"]})
+        self.assertEqual((answer.status, "may not be refined on" in answer.json["detail"]),
+                         (409, True))
+        self.assertEqual(call("PATCH", c, {"refine": 1}).status, 400)
+        place.close()
+
     def test_refinement_can_be_switched_off(self):
         place = Workplace(pictures=0, refine_enabled=0)
         answer = place.server.call("POST", RUNS, {})
