@@ -34,8 +34,8 @@ ak_status ak_remote_json(json_t **answer, ak_client *client, const char *method,
 typedef struct {
     ak_buf line;
     char event[16];
-    json_t *end; // the job, once it has ended
-    char stage[32];
+    json_t *end;    // the job, once it has ended
+    char stage[64]; // what the bar is of
     ak_progress bar;
     bool silent, drawn, heard;
 } watching;
@@ -45,11 +45,15 @@ static void draw(watching *w, const json_t *job)
     const json_t *more = json_object_get(job, "progress"), *loss = json_object_get(more, "loss");
     const char *stage = json_string_value(json_object_get(job, "stage"));
     char extra[64] = "";
+    const char *phase = json_string_value(json_object_get(more, "phase"));
+    char now[sizeof w->stage];
     stage = stage ? stage : json_string_value(json_object_get(job, "kind"));
-    if (!w->drawn || strcmp(w->stage, stage ? stage : "") != 0) {
+    snprintf(now, sizeof now, "%.24s%s%.24s", stage ? stage : "", phase ? ": " : "",
+             phase ? phase : "");
+    if (!w->drawn || strcmp(w->stage, now) != 0) {
         if (w->drawn)
             ak_progress_clear(&w->bar);
-        snprintf(w->stage, sizeof w->stage, "%s", stage ? stage : "");
+        memcpy(w->stage, now, sizeof w->stage);
         ak_progress_init(&w->bar, w->stage, 0, w->silent ? AK_PROGRESS_SILENT : AK_PROGRESS_AUTO);
         w->drawn = true;
     }
