@@ -32,7 +32,8 @@ typedef struct {
 
 static double *param_at(ak_objective_params *params, size_t i)
 {
-    return (double *)((char *)params + ak_objective_fields[i].at);
+    void *at = (char *)params + ak_objective_fields[i].at;
+    return at;
 }
 
 // --- the list ----------------------------------------------------------------------------------
@@ -282,7 +283,7 @@ int ak_cli_loss(int argc, char **argv)
         {AK_OPTION_TEXT, "grad-a", "GA.npy", "write the gradient of A", &q.grad_a, 0, 0},
         {AK_OPTION_TEXT, "grad-b", "GB.npy", "write the gradient of B", &q.grad_b, 0, 0},
         {AK_OPTION_FLAG, "list", NULL, "name the objectives with their parameters", &q.list, 0, 0}};
-    for (size_t i = 0; ak_objective_fields[i].key && i < PARAMS_MAX; i++) {
+    for (size_t i = 0; i < PARAMS_MAX && ak_objective_fields[i].key; i++) {
         const ak_field *f = &ak_objective_fields[i];
         q.given[i] = NAN;
         table[OPTIONS + i] =

@@ -26,14 +26,25 @@ void R(ak_rows_normalise_backward)(real *dx, const real *du, const real *u, cons
     }
 }
 
+// glibc has exp of many at once (libmvec, 4 ulp at most), but its header offers it to -ffast-math
+// alone, which does not know infinities.
+#ifdef AK_F64
+__attribute__((simd("notinbranch"))) extern double(exp)(double x);
+#else
+__attribute__((simd("notinbranch"))) extern float(expf)(float x);
+#endif
+
 double R(ak_log_sum_exp)(real *row, size_t n, double tau)
 {
     real most = -INFINITY, inverse = (real)(1 / tau);
     double sum = 0;
+#pragma omp simd reduction(max : most)
     for (size_t k = 0; k < n; k++)
         most = row[k] > most ? row[k] : most;
+    real origin = most > -INFINITY ? most : 0;
+#pragma omp simd reduction(+ : sum)
     for (size_t k = 0; k < n; k++) {
-        row[k] = most > -INFINITY ? exp((row[k] - most) * inverse) : 0;
+        row[k] = exp((row[k] - origin) * inverse);
         sum += (double)row[k];
     }
     if (sum == 0)
