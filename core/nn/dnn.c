@@ -41,8 +41,9 @@ static ak_status build(ak_dnn *d, ak_error *err)
     TRY(dnnl_primitive_attr_create(&d->plain));
     TRY(dnnl_primitive_attr_set_scratchpad_mode(d->plain, dnnl_scratchpad_mode_user));
     d->params = ak_dnn_own(d, d->graph.params * sizeof(float));
-    d->dparams = ak_dnn_own(d, d->graph.params * sizeof(float));
-    if (!d->params || !d->dparams)
+    if (d->begin)
+        d->folded = ak_dnn_own(d, d->graph.params * sizeof(float));
+    if (!d->params || (d->begin && !d->folded))
         return ak_fail(err, AK_OUT_OF_MEMORY, "no memory for %zu parameters", d->graph.params);
     PASS(ak_dnn_build_serve(d, err));
     PASS(ak_dnn_build_train(d, err));
@@ -160,12 +161,12 @@ static ak_status run_step(ak_dnn *d, const step *s, float *features, ak_error *e
         ak_gate_forward(s->y, s->a, d->params + map->param, &gate, s->work);
         break;
     case STEP_GATE_BACKWARD:
-        ak_gate_backward(s->y, d->dparams + map->param, s->a, s->b, d->params + map->param, &gate,
+        ak_gate_backward(s->y, d->gradient + map->param, s->a, s->b, d->params + map->param, &gate,
                          s->work);
         break;
     case STEP_SMALL_MAPS:
         maps = ak_dnn_small_maps(d, map);
-        ak_small_maps_weights(s->y, s->a, s->b, &maps, d->scratch_at);
+        ak_small_maps_weights(d->gradient + map->param, s->a, s->b, &maps, d->scratch_at);
         break;
     }
     return AK_OK;
@@ -180,29 +181,44 @@ static ak_status run(ak_dnn *d, const steps *list, float *features, ak_error *er
 }
 
 // w' = w * scale / sqrt(variance + eps), bias = shift - mean * scale / sqrt(variance + eps).
-static void fold(ak_dnn *d, int i, const float *stats)
+static void fold(ak_dnn *d, int i, const float *params, const float *stats)
 {
     const ak_graph *g = &d->graph;
     const ak_node *conv = &g->nodes[i], *bn = &g->nodes[i + 1];
     size_t n = (size_t)g->nodes[conv->a].c * (size_t)(conv->k * conv->k);
     for (size_t c = 0; c < (size_t)conv->c; c++) {
         float rstd = 1.0f / sqrtf(stats[bn->stat + (size_t)bn->c + c] + AK_BN_EPS);
-        float scale = d->params[bn->param + c] * rstd;
+        float scale = params[bn->param + c] * rstd;
         for (size_t j = 0; j < n; j++)
-            d->dparams[conv->param + c * n + j] = d->params[conv->param + c * n + j] * scale;
+            d->folded[conv->param + c * n + j] = params[conv->param + c * n + j] * scale;
         d->values[i].bias_at[c] =
-            d->params[bn->param + (size_t)bn->c + c] - stats[bn->stat + c] * scale;
+            params[bn->param + (size_t)bn->c + c] - stats[bn->stat + c] * scale;
     }
+}
+
+static ak_status place(const views *list, float *numbers, ak_error *err)
+{
+    for (int i = 0; i < list->n; i++)
+        TRY(dnnl_memory_set_data_handle(list->at[i].memory, numbers + list->at[i].at));
+    return AK_OK;
+}
+
+// What the steps read besides the convolutions' weights, which are reordered at once.
+static size_t kept_of(const ak_node *node)
+{
+    size_t c = (size_t)node->c, k = (size_t)node->k;
+    return node->op == AK_OP_BN ? 2 * c : node->op == AK_OP_GATE ? 2 * c * k + c + k : 0;
 }
 
 ak_status ak_dnn_load(ak_dnn *d, const float *params, const float *stats, ak_error *err)
 {
-    memcpy(d->params, params, d->graph.params * sizeof *params);
+    PASS(place(&d->weights, (float *)params, err)); // read, never written
     for (int i = 0; i < d->graph.n; i++) {
         const ak_node *node = &d->graph.nodes[i];
         value *v = &d->values[i];
+        memcpy(d->params + node->param, params + node->param, kept_of(node) * sizeof *params);
         if (i < d->begin && node->op == AK_OP_CONV)
-            fold(d, i, stats);
+            fold(d, i, params, stats);
         if (i >= d->begin && node->op == AK_OP_BN && d->mode == AK_DNN_TUNE) {
             memcpy(v->mean_at, stats + node->stat, (size_t)node->c * sizeof *stats);
             memcpy(v->variance_at, stats + node->stat + node->c, (size_t)node->c * sizeof *stats);
@@ -246,13 +262,10 @@ static size_t frozen_params(const ak_dnn *d)
 
 ak_status ak_dnn_backward(ak_dnn *d, float *dparams, const float *dfeatures, ak_error *err)
 {
-    ak_status status = run(d, &d->backward, (float *)dfeatures, err); // read, never written
-    if (status != AK_OK)
-        return status;
-    size_t frozen = frozen_params(d);
-    memset(dparams, 0, frozen * sizeof *dparams);
-    memcpy(dparams + frozen, d->dparams + frozen, (d->graph.params - frozen) * sizeof *dparams);
-    return AK_OK;
+    d->gradient = dparams;
+    PASS(place(&d->gradients, dparams, err));
+    memset(dparams, 0, frozen_params(d) * sizeof *dparams);
+    return run(d, &d->backward, (float *)dfeatures, err); // read, never written
 }
 
 static ak_dnn_kind kind_of(const ak_dnn *d, const steps *list, const step *s)

@@ -72,9 +72,10 @@ typedef enum {
 } ak_dnn_kind;
 
 // Runs the steps of load, forward and backward once more, those of the kinds in the mask
-// (1 << kind) alone, on whatever the activations hold, and says how long each kind took. Load,
-// forward and, for training, backward must have run before; gradients are no use afterwards.
-// features (batch, graph.features) is read as the gradient and may be overwritten.
+// (1 << kind) alone, on whatever the activations hold and with the arrays of the last calls, and
+// says how long each kind took. Load, forward and, for training, backward must have run before;
+// gradients are no use afterwards. features (batch, graph.features) is read as the gradient and may
+// be overwritten.
 ak_status ak_dnn_time(double seconds[AK_DNN_KINDS], ak_dnn *dnn, unsigned kinds, float *features,
                       ak_error *err);
 

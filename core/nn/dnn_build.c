@@ -163,6 +163,14 @@ ak_status ak_dnn_plain_weights(ak_dnn *d, dnnl_memory_t *out, int i, float *at, 
     return ak_dnn_memory_new(d, out, NULL, &md, at, err);
 }
 
+ak_status ak_dnn_view(views *list, dnnl_memory_t memory, size_t at, ak_error *err)
+{
+    if (list->n == sizeof list->at / sizeof *list->at)
+        return ak_fail(err, AK_INTERNAL, "the network has too many parts");
+    list->at[list->n++] = (view){memory, at};
+    return AK_OK;
+}
+
 // The memory that a convolution reads: its input's, or the pixels brought into the wanted order.
 ak_status ak_dnn_conv_source(ak_dnn *d, dnnl_memory_t *out, int i, const_dnnl_primitive_desc_t pd,
                              ak_error *err)

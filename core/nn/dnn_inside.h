@@ -66,6 +66,17 @@ typedef struct {
     int until; // the last node that reads it
 } buffer;
 
+// A view of the caller's parameters or gradient, from number `at` on: given its place at each call.
+typedef struct {
+    dnnl_memory_t memory;
+    size_t at;
+} view;
+
+typedef struct {
+    view at[2 * AK_NODES_MAX];
+    int n;
+} views;
+
 struct ak_dnn {
     ak_graph graph;
     int batch;
@@ -91,9 +102,12 @@ struct ak_dnn {
     int scratch_n;
     size_t scratch_bytes;
     void *scratch_at;
-    float *input;            // (batch, h, w, 3), normalised
-    float *params, *dparams; // ours: loaded, and the last gradient
-    void *spare;             // a second consumer's gradient before it is added
+    float *input; // (batch, h, w, 3), normalised
+    views weights, gradients;
+    float *params;   // what load keeps: all but the weights of convolutions, which are reordered
+    float *folded;   // weights of the nodes before `begin`, their batch norm folded in
+    float *gradient; // backward's result, the caller's
+    void *spare;     // a second consumer's gradient before it is added
     size_t spare_bytes;
     dnnl_memory_t spare_users[AK_NODES_MAX];
     int spare_users_n;
@@ -165,6 +179,7 @@ window ak_dnn_window(const ak_dnn *d, int i);
 // is read (the pixels are brought into the wanted order first).
 ak_status ak_dnn_conv_shape_of(conv_shape *s, ak_dnn *d, int i, ak_error *err);
 ak_status ak_dnn_plain_weights(ak_dnn *d, dnnl_memory_t *out, int i, float *at, ak_error *err);
+ak_status ak_dnn_view(views *list, dnnl_memory_t memory, size_t at, ak_error *err);
 ak_status ak_dnn_conv_source(ak_dnn *d, dnnl_memory_t *out, int i, const_dnnl_primitive_desc_t pd,
                              ak_error *err);
 

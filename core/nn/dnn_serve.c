@@ -65,7 +65,7 @@ static ak_status conv_serve(ak_dnn *d, int i, int sum, ak_error *err)
     PASS(fused(d, &attr, in_place, in_place || g->nodes[i + 1].relu, err));
     PASS(ak_dnn_describe(d, &pd, &desc, attr, NULL, err));
     PASS(ak_dnn_conv_source(d, &source, i, pd, err));
-    PASS(ak_dnn_plain_weights(d, &plain, i, d->dparams + node->param, err)); // folded at load
+    PASS(ak_dnn_plain_weights(d, &plain, i, d->folded + node->param, err)); // folded at load
     PASS(ak_dnn_memory_new(d, &v->weights, NULL,
                            dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0), NULL, err));
     PASS(ak_dnn_reorder_step(d, &d->load, v->weights, plain, err));

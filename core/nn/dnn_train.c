@@ -47,6 +47,7 @@ static ak_status conv_train(ak_dnn *d, int i, ak_error *err)
     dnnl_memory_t source, plain;
     PASS(ak_dnn_conv_source(d, &source, i, v->pd, err));
     PASS(ak_dnn_plain_weights(d, &plain, i, d->params + node->param, err));
+    PASS(ak_dnn_view(&d->weights, plain, node->param, err));
     PASS(ak_dnn_memory_new(d, &v->weights, NULL,
                            dnnl_primitive_desc_query_md(v->pd, dnnl_query_weights_md, 0), NULL,
                            err));
@@ -71,6 +72,7 @@ static ak_status conv_backward_data(ak_dnn *d, int i, ak_error *err)
                                                  &s.dst, s.w.strides, s.w.left, s.w.right));
     PASS(ak_dnn_describe(d, &pd, &desc, d->plain, v->pd, err));
     PASS(ak_dnn_plain_weights(d, &plain, i, d->params + node->param, err));
+    PASS(ak_dnn_view(&d->weights, plain, node->param, err));
     PASS(ak_dnn_memory_new(d, &weights, NULL,
                            dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0), NULL, err));
     PASS(ak_dnn_reorder_step(d, &d->load, weights, plain, err));
@@ -99,7 +101,6 @@ static ak_status small_maps_backward_weights(ak_dnn *d, int i, ak_error *err)
     if (!s)
         return ak_fail(err, AK_INTERNAL, "the network has more than %d steps", STEPS_MAX);
     s->map = node;
-    s->y = d->dparams + node->param;
     s->a = d->values[node->a].y_at;
     s->b = d->values[i].dy_at;
     if (ak_small_maps_work(&maps) > d->scratch_bytes)
@@ -122,7 +123,8 @@ static ak_status conv_backward_weights(ak_dnn *d, int i, ak_error *err)
                                                     &s.weights, NULL, &s.dst, s.w.strides, s.w.left,
                                                     s.w.right));
     PASS(ak_dnn_describe(d, &pd, &desc, d->plain, v->pd, err));
-    PASS(ak_dnn_plain_weights(d, &plain, i, d->dparams + node->param, err));
+    PASS(ak_dnn_plain_weights(d, &plain, i, d->params + node->param, err));
+    PASS(ak_dnn_view(&d->gradients, plain, node->param, err));
     PASS(ak_dnn_memory_new(
         d, &dw, NULL, dnnl_primitive_desc_query_md(pd, dnnl_query_diff_weights_md, 0), NULL, err));
     PASS(ak_dnn_primitive_step(d, &d->backward, pd,
@@ -183,7 +185,8 @@ static ak_status bn_backward(ak_dnn *d, int i, ak_error *err)
     TRY(dnnl_batch_normalization_backward_desc_init(&desc, dnnl_backward, &v->md, &v->md, AK_BN_EPS,
                                                     bn_flags(d, node)));
     PASS(ak_dnn_describe(d, &pd, &desc, d->plain, v->pd, err));
-    PASS(scale_shift_of(d, &dss, node, d->dparams + node->param, err));
+    PASS(scale_shift_of(d, &dss, node, d->params + node->param, err));
+    PASS(ak_dnn_view(&d->gradients, dss, node->param, err));
     PASS(gradient_begin(d, node->a, &dx, err));
     PASS(ak_dnn_primitive_step(d, &d->backward, pd,
                                (dnnl_exec_arg_t[]){{DNNL_ARG_SRC, d->values[node->a].y},
