@@ -48,10 +48,12 @@ static ak_status do_list(command *c, ak_error *err)
     } else if (status == AK_OK) {
         printf("%-32s  %-9s  %-24s  %-32s  %s\n", "model", "state", "created", "parent", "run");
         json_array_foreach(json_object_get(answer, "items"), i, model)
+        {
             printf("%-32s  %-9s  %-24s  %-32s  %s%s\n", text_of(model, "id"),
                    text_of(model, "state"), text_of(model, "created_at"), text_of(model, "parent"),
                    text_of(json_object_get(model, "lineage"), "run"),
                    json_is_true(json_object_get(model, "base")) ? "  (of new collections)" : "");
+        }
     }
     json_decref(answer);
     return status;

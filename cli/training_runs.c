@@ -67,8 +67,10 @@ static void print_list(const json_t *answer)
     json_t *run;
     printf("%-26s  %-24s  %-9s  %-9s  %s\n", "run", "created", "state", "decision", "reason");
     json_array_foreach(json_object_get(answer, "items"), i, run)
+    {
         printf("%-26s  %-24s  %-9s  %-9s  %s\n", text_of(run, "id"), text_of(run, "created_at"),
                text_of(run, "state"), text_of(run, "decision"), text_of(run, "reason"));
+    }
 }
 
 // --- actions -----------------------------------------------------------------------------------

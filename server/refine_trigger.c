@@ -24,7 +24,8 @@ struct ak_refine_trigger {
     int from, to;       // the window, in minutes of the day
     int64_t started_ms; // wall
     double started_s;   // monotonic
-    // The last end that this process has seen: its time by the monotonic clock.
+    // The last run whose end was seen, and when that was by the monotonic clock.
+    bool looked;
     char seen[AK_ULID_TEXT];
     double seen_s;
 };
@@ -92,14 +93,16 @@ static ak_status look_back(past *p, ak_refine_trigger *t, ak_error *err)
     if (status == AK_OK && n && runs[0].ended_at != AK_TIME_NONE) {
         double now = ak_clock_s();
         if (strcmp(t->seen, runs[0].id) != 0) {
-            // Ended before this process began, or just now: the wall clock is asked this once.
-            double ago = ak_refine_elapsed(runs[0].ended_at, t->started_ms, now - t->started_s);
-            bool before = runs[0].ended_at <= t->started_ms;
+            // The wall clock is asked of what ended before the first look, and never again.
+            double ago =
+                t->looked ? 0
+                          : ak_refine_elapsed(runs[0].ended_at, t->started_ms, now - t->started_s);
             snprintf(t->seen, sizeof t->seen, "%s", runs[0].id);
-            t->seen_s = before ? now - ago : now;
+            t->seen_s = now - ago;
         }
         p->elapsed_s = now - t->seen_s;
     }
+    t->looked = t->looked || status == AK_OK;
     for (size_t i = 0; i < n; i++)
         ak_job_record_clear(&runs[i]);
     free(runs);

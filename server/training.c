@@ -192,8 +192,11 @@ static ak_status go_through(run *r, ak_error *err)
         if (status == AK_OK)
             status = conclude(r, err);
     }
-    if (status == AK_OK && in_stage(r, "promotion"))
-        status = promote(r, err);
+    if (status == AK_OK && in_stage(r, "promotion")) {
+        status = ak_rundir_delete(r->folder, err); // embedding may take long, and needs it no more
+        if (status == AK_OK)
+            status = promote(r, err);
+    }
     return status;
 }
 

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define ROOM_EVERY   256 // pictures, between two looks at the room on the disk
 #define INSIDE_SHARE 0.7 // of the folder's room that the run's own collections may take
 
 typedef struct {
@@ -20,7 +21,7 @@ typedef struct {
     const char **inside; // (inside_n) names
     size_t inside_n;
     double keep_inside, keep_other; // shares of the pictures, where there are too many
-    int64_t seen, total;
+    int64_t seen, taken, total;
     bool full;
 } making;
 
@@ -125,6 +126,9 @@ static bool want(void *arg, const ak_refine_picture *picture)
 static ak_status take(void *arg, const ak_refine_picture *picture, ak_error *err)
 {
     making *m = arg;
+    if (m->taken++ % ROOM_EVERY == 0 &&
+        ak_store_writable(ak_job_server(m->job)->store, err) != AK_OK)
+        return err->status;
     ak_run_picture given = {
         .sha256 = picture->sha256,
         .collection = (size_t)collection_of(m, picture->collection),
