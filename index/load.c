@@ -128,6 +128,8 @@ ak_status ak_load_aside(ak_generation **out, const ak_generation_row *row, ak_sq
     if (status == AK_OK)
         status = ak_vectors_fold((*out)->vectors, err);
     ak_buf_clear(&calibration);
+    if (status == AK_OK)
+        atomic_store(&(*out)->cache_due, true); // once it serves
     if (status != AK_OK) {
         ak_generation_release(*out);
         *out = NULL;

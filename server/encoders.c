@@ -4,6 +4,7 @@
 
 #include "core/base/log.h"
 
+#include <malloc.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -281,4 +282,5 @@ void ak_encoders_trim(ak_encoders *all)
         encoder_free(freed);
         freed = next;
     }
+    malloc_trim(0); // a network of some 130 MiB went; malloc alone gives it back late or never
 }

@@ -2,6 +2,7 @@
 // recomputed from the model's own vectors.
 #include "tests/index/two.h"
 
+#include <errno.h>
 #include <pthread.h>
 
 typedef struct {
@@ -370,6 +371,37 @@ static void models_are_listed_described_and_bounded(void **state)
     ak_buf_clear(&file);
 }
 
+static void a_promotion_that_the_disk_refuses_changes_nothing_and_can_be_repeated(void **state)
+{
+    place *at = *state;
+    ak_error err = {0};
+    float scores[40];
+    char model[AK_NAME_MAX + 1];
+    int64_t promoted, to_come;
+    rig_add_many(at->store, "i", 0, 20);
+    two_begin(at->store, NEW);
+    while (two_fill(at->store, NEW, 100))
+        continue;
+    long before = atomic_load(&at->store->disk.count[AK_DISK_COMMIT]);
+    ak_disk_fail(&at->store->disk, AK_DISK_COMMIT, 0, ENOSPC);
+    assert_int_equal(ak_store_promote(&promoted, at->store, NEW, &err), AK_DISK_FULL);
+    assert_true(atomic_load(&at->store->disk.count[AK_DISK_COMMIT]) > before);
+    two_search_exactly(scores, 40, model, at->store, 3);
+    assert_string_equal(model, MODEL);
+    ak_disk_fail(&at->store->disk, AK_DISK_COMMIT, 0, 0);
+    rig_ok(ak_store_promote(&promoted, at->store, NEW, &err), &err);
+    assert_int_equal(promoted, 1);
+    ak_disk_fail(&at->store->disk, AK_DISK_SYNC, 0, EIO);
+    assert_int_equal(ak_store_rollback(model, &to_come, at->store, "c", &err), AK_IO);
+    ak_disk_fail(&at->store->disk, AK_DISK_SYNC, 0, 0);
+    two_search_exactly(scores, 40, model, at->store, 3);
+    assert_string_equal(model, NEW);
+    rig_ok(ak_store_rollback(model, &to_come, at->store, "c", &err), &err);
+    two_search_exactly(scores, 40, model, at->store, 3);
+    assert_string_equal(model, MODEL);
+    assert_int_equal(two_found(scores, 40), 20);
+}
+
 // --- at the same time --------------------------------------------------------------------------
 
 enum { SEARCHERS = 2, START = 300, MORE = 60 };
@@ -467,6 +499,7 @@ int main(void)
         TEST(a_picture_of_two_collections_keeps_what_each_needs),
         TEST(deletions_during_each_phase_leave_nothing),
         TEST(models_are_listed_described_and_bounded),
+        TEST(a_promotion_that_the_disk_refuses_changes_nothing_and_can_be_repeated),
         TEST(searches_and_uploads_go_on_through_changes_and_never_mix),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
