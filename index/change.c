@@ -257,7 +257,7 @@ ak_status ak_store_rollback(char model[AK_NAME_MAX + 1], int64_t *to_come, ak_st
 {
     ak_reader *reader = NULL;
     ak_generation_row *rows = NULL;
-    ak_collection_row row;
+    ak_collection_row row = {0};
     serving inside = {.from = AK_ROLE_RETAINED};
     size_t n = 0, at = 0;
     ak_status status = ak_reader_take(&reader, &store->readers, err);

@@ -69,7 +69,7 @@ void ak_server_print_routes(FILE *out)
 // "{m}:promote" fits "abc:promote": *cut is where the parameter ends, NULL at the segment's end.
 static bool verb_fits(char **cut, char *segment, const char *part, size_t n)
 {
-    const char *verb = memchr(part, '}', n) + 1;
+    const char *end = memchr(part, '}', n), *verb = end + 1;
     size_t verb_n = n - (size_t)(verb - part), segment_n = strlen(segment);
     *cut = verb_n && segment_n > verb_n ? segment + segment_n - verb_n : NULL;
     return verb_n == 0 || (*cut && memcmp(*cut, verb, verb_n) == 0);

@@ -245,6 +245,27 @@ class Changes(Rig):
                                            delta=1e-5)
         print(f"# {len(answers)} searches", flush=True)
 
+    def test_a_collection_that_goes_while_it_changes_leaves_the_others_to_it(self):
+        self.server.collection("short")
+        for k in range(30):
+            self.assertEqual(self.server.upload(png(k), "short", id=f"p{k}").status, 201)
+        self.upload(range(60))
+        other = self.take_in()
+        answer = self.call("POST", f"/v1/admin/models/{other}:promote", {})
+        place, until = answer.header("Location"), time.monotonic() + 60
+        while not self.call("GET", "/v1/collections/short").json["coming_model"]:
+            self.assertLess(time.monotonic(), until)
+            time.sleep(0.01)
+        self.assertEqual(self.call("DELETE", "/v1/collections/short").status, 204)
+        self.assertEqual(self.call("DELETE", f"{C}/images/p5").status, 204)
+        while self.call("GET", place).json["state"] in ("queued", "running"):
+            self.assertLess(time.monotonic(), until)
+            time.sleep(0.05)
+        self.assertEqual(self.call("GET", place).json["state"], "succeeded")
+        found = self.search("p0")
+        self.assertEqual((found["model"], len(found["items"])), (other, 58))
+        self.assertNotIn("p5", [hit["id"] for hit in found["items"]])
+
     def test_kill_9_during_re_embedding_goes_on_after_the_restart(self):
         self.upload(range(100))
         other = self.take_in()
