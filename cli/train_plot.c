@@ -124,8 +124,11 @@ static void draw_panel(ak_buf *out, const panel *p, json_t *lines, double x0, do
             f.high = fmax(f.high, y);
         }
     }
-    if (!(f.high >= f.low))
-        return draw_frame(out, &(frame){x0, y0, 0, 1, 0, 1}, p->title);
+    if (!(f.high >= f.low)) {
+        put(out, "<text x='%.1f' y='%.1f' fill='#999'>%s: not measured</text>\n", x0, y0 - 6,
+            p->title);
+        return;
+    }
     if (f.high == f.low)
         f.high = f.low + (f.low != 0 ? fabs(f.low) * 0.1 : 1);
     if (f.right == f.left)
