@@ -200,6 +200,7 @@ static void scene_make(scene *s, ak_tune_level level)
                                 .mean = s->mean,
                                 .matrix = s->matrix};
     s->recipe.train.level = level;
+    s->recipe.train.masked = 0; // same_score alone
     s->recipe.train.features = 0.7f;
     s->recipe.train.relations = 1.3f;
     s->recipe.train.noisy = 0.4f;
