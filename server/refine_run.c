@@ -166,7 +166,7 @@ ak_status ak_refine_run(ak_job *job, const char *command, const char *folder, js
         .program = server->options->refine_program,
         .command = command,
         .folder = folder,
-        .option = strcmp(command, "refine") == 0 ? "--with-parent" : NULL,
+        .option = strcmp(command, "refine") == 0 ? "--with-parent" : "--progress",
         .memory_bytes = server->options->refine_memory,
         .nice = (int)server->options->refine_nice,
         .silence_s = (double)server->options->refine_silence_s,
