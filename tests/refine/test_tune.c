@@ -201,6 +201,9 @@ static void scene_make(scene *s, ak_tune_level level)
                                 .matrix = s->matrix};
     s->recipe.train.level = level;
     s->recipe.train.masked = 0; // same_score alone
+    s->recipe.train.contrast = 1;
+    s->recipe.train.tau = 0.2f;
+    s->recipe.train.noisy_q = 0.5f;
     s->recipe.train.features = 0.7f;
     s->recipe.train.relations = 1.3f;
     s->recipe.train.noisy = 0.4f;
