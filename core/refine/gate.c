@@ -38,6 +38,13 @@ static const char *primary_of(const ak_gate_numbers *numbers, int wanted)
     return wanted == AK_PRIMARY_MEANING ? NULL : PARTS;
 }
 
+// What the primary measure must gain: meaning a share of what there is, since mAPs over words and
+// tags are small numbers.
+static double gain_wanted(const char *name, double incumbent, const ak_refine_recipe *recipe)
+{
+    return is_meaning(name) ? recipe->gate.meaning_gain * incumbent : recipe->gate.gain_least;
+}
+
 static ak_status judge_series(ak_gate_row *row, const ak_series *s, const char *primary,
                               const ak_refine_recipe *recipe, uint64_t seed, ak_error *err)
 {
@@ -53,7 +60,8 @@ static ak_status judge_series(ak_gate_row *row, const ak_series *s, const char *
                          .pictures = s->n};
     snprintf(row->measure, sizeof row->measure, "%s", s->name);
     if (row->primary) {
-        row->passed = p.candidate - p.incumbent >= recipe->gate.gain_least && p.low > 0;
+        row->passed =
+            p.candidate - p.incumbent >= gain_wanted(s->name, p.incumbent, recipe) && p.low > 0;
         return status;
     }
     bool old = strncmp(s->name, "old_", 4) == 0,
@@ -116,7 +124,7 @@ static void explain(ak_verdict *v, const ak_refine_recipe *recipe)
             "not better: %s went from %.2f to %.2f%%, %+.2f points (99%% certain of %+.2f); it "
             "must gain %.2f points, and for certain more than none",
             failed->measure, 100 * failed->incumbent, 100 * failed->candidate, gain,
-            100 * failed->low, 100 * recipe->gate.gain_least);
+            100 * failed->low, 100 * gain_wanted(failed->measure, failed->incumbent, recipe));
     else if (strcmp(failed->measure, "rank") == 0)
         snprintf(v->reason, sizeof v->reason,
                  "unhealthy: the effective rank went from %.1f to %.1f; at least %.1f is asked for",

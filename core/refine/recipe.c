@@ -54,8 +54,9 @@ const ak_refine_recipe ak_refine_recipe_default = {
               .erase_least = 0.02f,
               .erase_most = 0.2f,
               .erase_noise = 0.5f},
-    .gate = {.primary = AK_PRIMARY_PARTS,
+    .gate = {.primary = AK_PRIMARY_AUTO,
              .gain_least = 0.005,
+             .meaning_gain = 0.01,
              .margin = 0.01,
              .meaning_margin = 0.02,
              .family_margin = 0.05,
@@ -113,6 +114,7 @@ static const ak_field train_fields[] = {
 static const ak_field gate_fields[] = {
     GATE(CHOICE, primary, 0, 0, "the measure that must gain", primaries),
     GATE(DOUBLE, gain_least, 0, 1, "that the primary measure must gain", NULL),
+    GATE(DOUBLE, meaning_gain, 0, 1, "where that is meaning, as a share of the incumbent's", NULL),
     GATE(DOUBLE, margin, 0, 1, "by which no other measure's lower bound may fall", NULL),
     GATE(DOUBLE, meaning_margin, 0, 1, "the same for meaning, as a share of the incumbent's", NULL),
     GATE(DOUBLE, family_margin, 0, 1, "the same for one family of copies", NULL),
