@@ -26,7 +26,7 @@ static size_t append(ak_range *out, size_t n, const ak_range *ranges, size_t cou
 // The optimiser, for all tensors that are trained.
 static ak_status make_optimiser(ak_trainer *t, ak_error *err)
 {
-    ak_range all[AK_RANGES_MAX + 6 * AK_HEAD_DEPTH_MAX + 1], ranges[AK_RANGES_MAX];
+    ak_range all[AK_RANGES_MAX + 6 * AK_HEAD_DEPTH_MAX + 1], ranges[AK_RANGES_MAX] = {{0}};
     const ak_recipe *r = &t->recipe;
     size_t n = append(all, 0, ranges, ak_graph_ranges(ranges, &t->graph), 0);
     n = append(all, n, ranges, ak_head_ranges(ranges, &r->head), t->head_at);
