@@ -42,6 +42,14 @@ ALL_CFLAGS = -std=gnu17 -D_GNU_SOURCE -pthread -fopenmp $(WARN) $(CFLAGS) $(INCL
 LIBS := -L$(FAISS)/lib -lfaiss_c -lfaiss -L$(BLAS) -Wl,-rpath,$(BLAS) -lopenblas -ldnnl -lmicrohttpd \
         -ljpeg -lpng -lwebp -lwebpdemux -lexif -lsqlite3 -larchive -ljansson -lnettle -lz -lcurl \
         -lgomp -lstdc++ -lm -lpthread
+# Training on several machines (core/learn/ranks.c), where Open MPI is; it does not go together with
+# sanitizers.
+ifeq ($(MODE),release)
+ifneq ($(shell pkg-config --exists ompi-c 2>/dev/null && echo yes),)
+MPI  := $(shell pkg-config --cflags-only-I ompi-c) -DAK_MPI
+LIBS += -Wl,--as-needed $(shell pkg-config --libs ompi-c)
+endif
+endif
 SAY  = @$(if $(V),set -x,echo $(1));
 LINK = $(call SAY,link $@) $(CC) $(SAN) -pthread $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LIBS)
 
@@ -78,6 +86,8 @@ $(BUILD)/cli/main.o: ARCH :=
 $(patsubst %.c,$(BUILD)/%.o,$(wildcard core/nn/*.c core/objective/*.c core/views/*.c core/learn/*.c core/refine/*.c core/image/*.c core/describe/*.c index/*.c)): \
     ALL_CFLAGS += $(OPTIMISE)
 $(TWICE:%.c=$(BUILD)/%_f64.o): ALL_CFLAGS += $(OPTIMISE)
+$(BUILD)/core/learn/ranks.o: ALL_CFLAGS += $(MPI)
+$(BUILD)/core/learn/ranks.o: $(BUILD)/list# with MPI or without
 $(BUILD)/core/learn/optimiser.o: ALL_CFLAGS += -fno-math-errno# sqrt of many at once
 $(BUILD)/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)

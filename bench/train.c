@@ -128,7 +128,7 @@ static void plain_new(plain *t, const ak_resnet *net, int side, ak_dnn_type type
     ak_error err;
     bench_ok(ak_resnet_graph(&t->graph, net, side, &err), &err);
     size_t f = t->graph.features;
-    t->head = (ak_head){f, 512, 128, 2, false};
+    t->head = (ak_head){f, 512, 128, 2, false, NULL};
     t->proxies_at = t->graph.params + ak_head_params(&t->head);
     t->params = t->proxies_at + CLASSES * f;
     size_t work = ak_objective_work(ak_objective_find("proxy_softmax"), PICTURES, f, 0, CLASSES);

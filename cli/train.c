@@ -1,7 +1,8 @@
 // akin train: a training run from tars or folders to a model file.
 //
 // Beside the model FILE lies FILE.state, the run's whole state, replaced every --save-minutes and
-// when the run is stopped by SIGINT or SIGTERM; --resume goes on from it.
+// when the run is stopped by SIGINT or SIGTERM; --resume goes on from it. Where mpirun started
+// several processes (core/learn/ranks.h), they train together and the first one does all of that.
 #include "cli/train.h"
 #include "cli/cli.h"
 #include "cli/options.h"
@@ -9,6 +10,7 @@
 #include "core/base/clock.h"
 #include "core/base/file.h"
 #include "core/describe/model_build.h"
+#include "core/learn/ranks.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -150,9 +152,29 @@ static int parse(job *j, int argc, char **argv)
 static ak_status save(const ak_trainer *trainer, const char *path, ak_error *err)
 {
     ak_buf bytes = {0};
+    if (ak_rank() > 0)
+        return AK_OK;
     ak_status status = ak_trainer_save(&bytes, trainer, err);
     if (status == AK_OK)
         status = ak_file_replace(path, ak_buf_bytes(&bytes), err);
+    ak_buf_clear(&bytes);
+    return status;
+}
+
+// Into all ranks, as the first one reads it.
+static ak_status load(ak_trainer *trainer, const char *path, ak_error *err)
+{
+    ak_buf bytes = {0};
+    ak_status status = ak_rank() == 0 ? ak_file_read(&bytes, path, STATE_LIMIT, err) : AK_OK;
+    size_t n = bytes.n;
+    if (status == AK_OK)
+        ak_ranks_share(&n, sizeof n);
+    if (status == AK_OK && !ak_buf_reserve(&bytes, n - bytes.n))
+        status = ak_fail(err, AK_OUT_OF_MEMORY, "no memory for a state of %zu bytes", n);
+    if (status == AK_OK) {
+        ak_ranks_share(bytes.at, n);
+        status = ak_trainer_restore(trainer, (ak_bytes){bytes.at, n}, err);
+    }
     ak_buf_clear(&bytes);
     return status;
 }
@@ -165,7 +187,7 @@ static ak_status load_pictures(ak_pictures *pictures, const job *j, ak_error *er
         status = ak_pictures_add(pictures, j->data[i], &o, err);
     if (status == AK_OK)
         status = ak_pictures_index(pictures, err);
-    if (status == AK_OK)
+    if (status == AK_OK && ak_rank() == 0)
         fprintf(stderr, "%zu pictures of %zu classes, %zu MiB; %zu refused\n", pictures->n,
                 pictures->classes_n, pictures->bytes >> 20, pictures->refused);
     return status;
@@ -238,6 +260,8 @@ static ak_status step(ak_trainer *trainer, bool *more, const ak_train_holdout *h
     if (status != AK_OK)
         return status;
     ak_trainer_progress(progress, trainer);
+    if (ak_rank() > 0)
+        return AK_OK;
     bool due = !*more || progress->step % (uint64_t)j->holdout_every == 0;
     if (holdout && due) {
         ak_trained trained = ak_trainer_result(trainer);
@@ -250,17 +274,17 @@ static ak_status step(ak_trainer *trainer, bool *more, const ak_train_holdout *h
 static ak_status train(ak_trainer *trainer, const ak_pictures *pictures, const job *j,
                        ak_error *err)
 {
-    bool more = true;
+    bool more = true, stop = false; // stop: of all ranks, at the same step
     ak_train_progress progress = {0};
     ak_train_report report;
     ak_train_holdout *holdout = NULL;
     ak_train_report_init(&report, &j->recipe, j->log, j->json);
     ak_status status = AK_OK;
-    if (j->holdout)
+    if (j->holdout && ak_rank() == 0)
         status =
             ak_train_holdout_new(&holdout, j->holdout, &j->recipe, (size_t)j->memory << 20, err);
     double saved = ak_clock_s();
-    while (status == AK_OK && more && !stopped) {
+    while (status == AK_OK && more && !(stop = ak_ranks_any(stopped))) {
         status = step(trainer, &more, holdout, &report, &progress, j, err);
         if (status == AK_OK && ak_clock_s() - saved > 60 * j->save_minutes) {
             status = save(trainer, j->state, err);
@@ -270,28 +294,23 @@ static ak_status train(ak_trainer *trainer, const ak_pictures *pictures, const j
     ak_train_holdout_free(holdout);
     if (status == AK_OK)
         status = save(trainer, j->state, err);
-    if (status == AK_OK && stopped)
+    if (status == AK_OK && stop)
         status = ak_fail(err, AK_SHUTTING_DOWN, "stopped by a signal; --resume goes on from %s",
                          j->state);
-    return status == AK_OK ? finish(trainer, pictures, j, progress, err) : status;
+    return status == AK_OK && ak_rank() == 0 ? finish(trainer, pictures, j, progress, err) : status;
 }
 
 static ak_status run(job *j, ak_pictures *pictures, ak_trainer **trainer, ak_error *err)
 {
-    ak_buf state = {0};
     ak_status status = choose_recipe(j, err);
     if (status == AK_OK)
         status = load_pictures(pictures, j, err);
     if (status == AK_OK)
         status = ak_trainer_new(trainer, pictures, &j->recipe, &j->length, err);
-    if (status == AK_OK && j->resume) {
-        status = ak_file_read(&state, j->state, STATE_LIMIT, err);
-        if (status == AK_OK)
-            status = ak_trainer_restore(*trainer, ak_buf_bytes(&state), err);
-        ak_buf_clear(&state);
-    } else if (status == AK_OK && unlink(j->log) != 0 && errno != ENOENT) {
+    if (status == AK_OK && j->resume)
+        status = load(*trainer, j->state, err);
+    else if (status == AK_OK && ak_rank() == 0 && unlink(j->log) != 0 && errno != ENOENT)
         status = ak_fail_errno(err, errno, "cannot begin %s anew", j->log);
-    }
     return status == AK_OK ? train(*trainer, pictures, j, err) : status;
 }
 
@@ -317,14 +336,24 @@ int ak_cli_train(int argc, char **argv)
         return AK_EXIT_FAILED;
     signal(SIGINT, on_stop);
     signal(SIGTERM, on_stop);
-    ak_status status = j.first ? run(&j, &pictures, &trainer, &err) : AK_OK;
-    if (status == AK_OK && j.plot)
+    ak_status status = AK_OK;
+    if (!ak_ranks_join())
+        status = ak_fail(&err, AK_CONFLICT,
+                         "this akin was built without MPI and trains in one "
+                         "process; tools/deps.sh mpi, then make");
+    else if (j.first)
+        status = run(&j, &pictures, &trainer, &err);
+    if (status == AK_OK && j.plot && ak_rank() == 0)
         status = ak_train_plot(j.plot, j.log, &err);
+    if (status != AK_OK && ak_rank() > 0)
+        ak_fail_within(&err, "process %d", ak_rank());
     int exit = status == AK_OK ? 0 : ak_report_failure("train", j.json, &err);
     ak_trainer_free(trainer);
     ak_pictures_clear(&pictures);
     free(j.sets.at);
     free(j.state);
     free(j.log);
+    // One that was stopped lets the others end, too: the first may be writing the state.
+    ak_ranks_leave(status == AK_SHUTTING_DOWN ? 0 : exit);
     return exit;
 }

@@ -45,7 +45,8 @@ static ak_status compile(ak_dnn **dnn, ak_graph *graph, const ak_trainer *t, int
     ak_status status = ak_resnet_graph(graph, &t->recipe.net, side, err);
     ak_dnn_options options = {.mode = AK_DNN_TRAIN,
                               .type =
-                                  t->recipe.bf16 && ak_dnn_has_bf16() ? AK_DNN_BF16 : AK_DNN_F32};
+                                  t->recipe.bf16 && ak_dnn_has_bf16() ? AK_DNN_BF16 : AK_DNN_F32,
+                              .parts = ak_ranks() > 1 ? &t->parts : NULL};
     return status == AK_OK ? ak_dnn_new(dnn, graph, (int)rows, options, err) : status;
 }
 
@@ -58,10 +59,9 @@ static int wanted_side(const ak_trainer *t)
 static ak_status use_side(ak_trainer *t, int side, ak_error *err)
 {
     const ak_small_views *small = &t->recipe.views.small;
-    ak_status status = compile(&t->dnn, &t->graph, t, side, 2 * t->batch, err);
-    if (status == AK_OK && t->rows > 2 * t->batch && !t->small_dnn)
-        status =
-            compile(&t->small_dnn, &t->small_graph, t, small->side, t->rows - 2 * t->batch, err);
+    ak_status status = compile(&t->dnn, &t->graph, t, side, 2 * t->own, err);
+    if (status == AK_OK && t->rows > 2 * t->own && !t->small_dnn)
+        status = compile(&t->small_dnn, &t->small_graph, t, small->side, t->rows - 2 * t->own, err);
     if (status == AK_OK && t->target)
         status = ak_target_graph(t->target, &t->graph, err);
     t->side = side;
@@ -80,7 +80,9 @@ ak_status ak_trainer_begin(ak_trainer *t, ak_error *err)
                                        .seed = t->recipe.seed,
                                        .first = t->step,
                                        .threads = t->length.threads,
-                                       .sampler = t->sampler.choose ? &t->sampler : NULL};
+                                       .sampler = t->sampler.choose ? &t->sampler : NULL,
+                                       .rank = ak_rank(),
+                                       .ranks = ak_ranks()};
     return status == AK_OK ? ak_loader_new(&t->loader, &options, err) : status;
 }
 
@@ -105,6 +107,7 @@ static void lay_out(ak_trainer *t)
     ak_recipe *r = &t->recipe;
     r->head.in = t->graph.features;
     r->predictor.in = r->predictor.out = r->head.out;
+    r->head.parts = r->predictor.parts = ak_ranks() > 1 ? &t->parts : NULL;
     const size_t widths[AK_LEVELS] = {t->graph.features, r->head.out, r->head.out};
     bool predictor = ak_recipe_wants_predictor(r);
     t->head_at = t->graph.params;
@@ -123,7 +126,7 @@ static ak_status alloc(ak_trainer *t, ak_error *err)
 {
     float **arrays[] = {&t->p, &t->average, &t->g, &t->running, &t->running_average, &t->small_g};
     size_t lengths[] = {t->params, t->params, t->params,
-                        t->stats,  t->stats,  t->rows > 2 * t->batch ? t->graph.params : 1};
+                        t->stats,  t->stats,  t->rows > 2 * t->own ? t->graph.params : 1};
     for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++)
         if (!(*arrays[i] = ak_alloc(lengths[i], sizeof(float))))
             return ak_fail(err, AK_OUT_OF_MEMORY, "no memory for %zu parameters", t->params);
@@ -146,8 +149,12 @@ ak_status ak_trainer_new(ak_trainer **out, const ak_pictures *pictures, const ak
     t->length = *length;
     t->pictures = pictures;
     t->batch = recipe->batch;
-    t->rows = t->batch * (2 + (size_t)recipe->views.small.count);
-    status = ak_resnet_graph(&t->graph, &recipe->net, recipe->side, err);
+    t->own = t->batch / (size_t)ak_ranks();
+    t->parts = (ak_bn_parts){ak_ranks_sum_doubles, ak_ranks()};
+    t->rows = t->own * (2 + (size_t)recipe->views.small.count);
+    status = ak_trainer_ranks_check(t, err);
+    if (status == AK_OK)
+        status = ak_resnet_graph(&t->graph, &recipe->net, recipe->side, err);
     if (status == AK_OK) {
         lay_out(t);
         status = alloc(t, err);
@@ -199,7 +206,7 @@ static ak_status forward(ak_trainer *t, const ak_batch *batch, ak_error *err)
     if (status == AK_OK && t->small_dnn)
         status = ak_dnn_load(t->small_dnn, t->p, NULL, err);
     if (status == AK_OK && t->small_dnn)
-        status = ak_dnn_forward(t->small_dnn, features + 2 * t->batch * t->graph.features,
+        status = ak_dnn_forward(t->small_dnn, features + 2 * t->own * t->graph.features,
                                 batch->small, err);
     if (status == AK_OK && t->target)
         status = ak_target_forward(t->target, batch->views, t->step, err);
@@ -213,7 +220,7 @@ static ak_status backward(ak_trainer *t, ak_error *err)
     if (status != AK_OK || !t->small_dnn)
         return status;
     status =
-        ak_dnn_backward(t->small_dnn, t->small_g, gradient + 2 * t->batch * t->graph.features, err);
+        ak_dnn_backward(t->small_dnn, t->small_g, gradient + 2 * t->own * t->graph.features, err);
 #pragma omp parallel for simd schedule(static)
     for (size_t i = 0; i < t->graph.params; i++)
         t->g[i] += t->small_g[i];
@@ -241,7 +248,8 @@ static void update(ak_trainer *t)
 static ak_status measure(ak_trainer *t, ak_error *err)
 {
     const ak_level_rows *z = &t->level[AK_LEVEL_PROJECTION];
-    ak_status status = ak_measure(&t->measures, z->x, z->x + t->batch * z->d, t->batch, z->d, err);
+    ak_status status =
+        ak_measure(&t->measures, z->all_x, z->all_x + t->batch * z->d, t->batch, z->d, err);
     t->measured = status == AK_OK;
     if (status == AK_OK)
         status = ak_measures_check(&t->measures, err);
@@ -289,10 +297,12 @@ ak_status ak_trainer_step(ak_trainer *t, bool *more, ak_error *err)
         status = backward(t, err);
     if (status != AK_OK)
         return status;
+    ak_trainer_sum_gradients(t);
     update(t);
     smooth(t, loss, terms);
     t->step++;
     t->seconds += ak_clock_s() - start;
+    ak_ranks_share(&t->seconds, sizeof t->seconds); // the place in the run follows from it
     return AK_OK;
 }
 
@@ -322,10 +332,12 @@ void ak_trainer_progress(ak_train_progress *out, ak_trainer *t)
 
 ak_trained ak_trainer_result(const ak_trainer *t)
 {
+    ak_head head = t->recipe.head;
+    head.parts = NULL;
     return (ak_trained){.net = &t->recipe.net,
                         .params = t->average,
                         .stats = t->running_average,
-                        .head = t->recipe.head,
+                        .head = head,
                         .head_params = t->average + t->head_at,
                         .head_stats = t->running_average + t->head_stat};
 }

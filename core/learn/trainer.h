@@ -2,6 +2,10 @@
 //
 // A run is a function of its recipe, its pictures and the number of threads; stopped and resumed
 // it gives the same weights, bit for bit.
+//
+// Where there are several ranks (core/learn/ranks.h) each holds all of the state and makes its part
+// of the pictures of every step; the loss is that of the whole batch, the steps are those of one
+// process. Each call but the last four is then made by all of them.
 #ifndef AK_LEARN_TRAINER_H
 #define AK_LEARN_TRAINER_H
 

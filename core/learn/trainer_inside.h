@@ -5,6 +5,7 @@
 #ifndef AK_LEARN_TRAINER_INSIDE_H
 #define AK_LEARN_TRAINER_INSIDE_H
 
+#include "core/learn/ranks.h"
 #include "core/learn/target.h"
 #include "core/learn/trainer.h"
 #include "core/nn/dnn.h"
@@ -12,9 +13,10 @@
 
 #define AK_BN_SHARE 0.1f // of a batch in the running statistics
 
-// What a level of the network gives for all rows of a step, and its gradient.
+// What a level of the network gives for the rows of a step, and its gradient.
 typedef struct {
-    float *x, *dx; // (rows, d); NULL: no term needs the level
+    float *x, *dx;         // (rows, d); NULL: no term needs the level
+    float *all_x, *all_dx; // of all ranks, in the order of one process; x and dx where there is one
     size_t d;
 } ak_level_rows;
 
@@ -36,7 +38,11 @@ struct ak_trainer {
     float *running, *running_average; // (stats)
     ak_optimiser *optimiser;
 
-    size_t batch, rows; // pictures; views, the two large ones of each picture first
+    size_t batch; // pictures of a step, of all ranks together
+    size_t own,
+        rows; // pictures of this rank; their views, the two large ones of each picture first
+    ak_bn_parts parts;
+    uint32_t *labels; // (2 batch) of all ranks; NULL where there is one
     ak_level_rows level[AK_LEVELS];
     float *head_work, *predictor_work, *work; // the last for objectives
     float *da, *db, *dproxies;                // of one term: (batch, widest level), (classes, d)
@@ -61,6 +67,22 @@ ak_status ak_trainer_begin(ak_trainer *trainer, ak_error *err);
 // Room for what ak_trainer_losses needs.
 ak_status ak_trainer_losses_alloc(ak_trainer *trainer, ak_error *err);
 void ak_trainer_losses_free(ak_trainer *trainer);
+
+// --- where there are several ranks; else nothing happens ----------------------------------------
+
+// What can be trained on several, and whether all of them read the same pictures.
+ak_status ak_trainer_ranks_check(const ak_trainer *trainer, ak_error *err);
+
+// The levels' rows and the labels of all ranks. Returns the labels.
+const uint32_t *ak_trainer_gather(ak_trainer *trainer, const uint32_t *labels);
+
+// This rank's rows of the levels' gradients.
+void ak_trainer_keep_own(ak_trainer *trainer);
+
+// The whole batch's gradient.
+void ak_trainer_sum_gradients(ak_trainer *trainer);
+
+// --------------------------------------------------------------------------------------------------
 
 // From features (level[AK_LEVEL_FEATURES].x) to the terms' values, the gradient of the features,
 // and those of head, predictor and proxies in g.

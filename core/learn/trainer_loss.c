@@ -9,13 +9,20 @@ ak_status ak_trainer_losses_alloc(ak_trainer *t, ak_error *err)
     const ak_recipe *r = &t->recipe;
     size_t widths[AK_LEVELS] = {t->graph.features, r->head.out, r->predictor.out};
     size_t widest = 0, work = 0, proxies = t->params - t->proxies_at;
+    size_t ranks = (size_t)ak_ranks();
     for (int l = 0; l < AK_LEVELS; l++) {
         t->level[l].d = widths[l];
         if (l == AK_LEVEL_PREDICTION && !ak_recipe_wants_predictor(r))
             continue;
         t->level[l].x = ak_alloc(t->rows * widths[l], sizeof(float));
         t->level[l].dx = ak_alloc(t->rows * widths[l], sizeof(float));
-        if (!t->level[l].x || !t->level[l].dx)
+        t->level[l].all_x = t->level[l].x;
+        t->level[l].all_dx = t->level[l].dx;
+        if (ak_ranks() > 1) {
+            t->level[l].all_x = ak_alloc(ranks * t->rows * widths[l], sizeof(float));
+            t->level[l].all_dx = ak_alloc(ranks * t->rows * widths[l], sizeof(float));
+        }
+        if (!t->level[l].x || !t->level[l].dx || !t->level[l].all_x || !t->level[l].all_dx)
             goto none;
         widest = widths[l] > widest ? widths[l] : widest;
     }
@@ -34,6 +41,8 @@ ak_status ak_trainer_losses_alloc(ak_trainer *t, ak_error *err)
     t->predictor_work = ak_alloc(ak_head_work(&r->predictor, t->rows), sizeof(float));
     if (r->mask_labels)
         t->masked = ak_alloc(4 * t->batch * t->batch, 1);
+    if (ranks > 1 && !(t->labels = ak_alloc(2 * t->batch, sizeof *t->labels)))
+        goto none;
     if (t->da && t->db && t->dother && t->dproxies && t->work && t->head_work &&
         t->predictor_work && (t->masked || !r->mask_labels))
         return AK_OK;
@@ -44,6 +53,10 @@ none:
 void ak_trainer_losses_free(ak_trainer *t)
 {
     for (int l = 0; l < AK_LEVELS; l++) {
+        if (t->level[l].all_x != t->level[l].x)
+            free(t->level[l].all_x);
+        if (t->level[l].all_dx != t->level[l].dx)
+            free(t->level[l].all_dx);
         free(t->level[l].x);
         free(t->level[l].dx);
     }
@@ -55,6 +68,7 @@ void ak_trainer_losses_free(ak_trainer *t)
     free(t->head_work);
     free(t->predictor_work);
     free(t->masked);
+    free(t->labels);
 }
 
 static void mask_same_labels(uint8_t *masked, const uint32_t *labels, size_t n)
@@ -90,8 +104,8 @@ static double run_pair(ak_trainer *t, const ak_term *term, size_t i, size_t k, f
     size_t other = i > 1 ? 1 - k : i; // a small view has no target: k keeps to the other large one
     const ak_pairs in = {.n = n,
                          .d = level->d,
-                         .a = level->x + i * size,
-                         .b = level->x + k * size,
+                         .a = level->all_x + i * size,
+                         .b = level->all_x + k * size,
                          .target_a = targets(t, term, other),
                          .target_b = targets(t, term, k),
                          .queue = t->target ? ak_target_queue(t->target) : NULL,
@@ -102,8 +116,8 @@ static double run_pair(ak_trainer *t, const ak_term *term, size_t i, size_t k, f
                          .masked = t->masked};
     ak_pair_gradients out = {t->da, t->db, t->dproxies};
     double loss = ak_objective_run(&out, term->objective, &term->params, &in, t->work);
-    add_scaled(level->dx + i * size, t->da, weight, size);
-    add_scaled(level->dx + k * size, t->db, weight, size);
+    add_scaled(level->all_dx + i * size, t->da, weight, size);
+    add_scaled(level->all_dx + k * size, t->db, weight, size);
     if (term->objective->proxies)
         add_scaled(t->g + t->proxies_at, t->dproxies, weight, t->params - t->proxies_at);
     return loss;
@@ -122,14 +136,15 @@ void ak_trainer_losses(ak_trainer *t, double values[AK_TERMS_MAX], const uint32_
         ak_head_stats_update(t->running + t->predictor_stat, &r->predictor, t->predictor_work,
                              t->rows, AK_BN_SHARE);
     }
+    labels = ak_trainer_gather(t, labels);
+    size_t views = t->rows / t->own, pairs = views - 1;
     for (int l = 0; l < AK_LEVELS; l++)
         if (t->level[l].dx)
-            memset(t->level[l].dx, 0, t->rows * t->level[l].d * sizeof(float));
+            memset(t->level[l].all_dx, 0, views * t->batch * t->level[l].d * sizeof(float));
     memset(t->g + t->head_at, 0, (t->params - t->head_at) * sizeof(float));
     if (t->masked)
         mask_same_labels(t->masked, labels, t->batch);
 
-    size_t views = t->rows / t->batch, pairs = views - 1;
     for (size_t i = 0; i < r->terms_n; i++) {
         const ak_term *term = &r->terms[i];
         float weight = term->weight / (float)pairs;
@@ -138,6 +153,7 @@ void ak_trainer_losses(ak_trainer *t, double values[AK_TERMS_MAX], const uint32_
             values[i] += run_pair(t, term, v, v % 2, weight, labels);
         values[i] /= (double)pairs;
     }
+    ak_trainer_keep_own(t);
     if (q->x) {
         ak_head_backward(t->dother, t->g + t->predictor_at, &r->predictor, predictor, q->dx, z->x,
                          t->rows, t->predictor_work);

@@ -84,6 +84,8 @@ ak_status ak_dnn_new(ak_dnn **out, const ak_graph *graph, int batch, ak_dnn_opti
                        options.frozen_stages);
     if (options.frozen_stages && options.mode != AK_DNN_TRAIN && options.mode != AK_DNN_TUNE)
         return ak_fail(err, AK_BAD_VALUE, "frozen stages in a network that is not trained");
+    if (options.parts && options.mode != AK_DNN_TRAIN)
+        return ak_fail(err, AK_BAD_VALUE, "statistics over processes in a network without any");
     ak_dnn *d = calloc(1, sizeof *d);
     if (!d)
         return ak_fail(err, AK_OUT_OF_MEMORY, "no memory for a network");
@@ -92,6 +94,7 @@ ak_status ak_dnn_new(ak_dnn **out, const ak_graph *graph, int batch, ak_dnn_opti
     d->mode = options.mode;
     d->bf16 = options.type == AK_DNN_BF16;
     d->library = options.library;
+    d->parts = options.parts;
     d->begin = first_trained(graph, &options);
     d->block = dnnl_get_effective_cpu_isa() >= dnnl_cpu_isa_avx512_core ? 16 : 8;
     ak_status status = build(d, err);
@@ -123,6 +126,34 @@ void ak_dnn_free(ak_dnn *d)
     dnnl_stream_destroy(d->stream);
     dnnl_engine_destroy(d->engine);
     free(d);
+}
+
+static ak_bn_maps bn_maps(const ak_dnn *d, const ak_node *node)
+{
+    return (ak_bn_maps){.batch = (size_t)d->batch,
+                        .c = (size_t)node->c,
+                        .plane = (size_t)node->h * (size_t)node->w,
+                        .block = d->block,
+                        .bf16 = d->bf16,
+                        .relu = node->relu};
+}
+
+static void bn_parts_forward(const ak_dnn *d, const ak_node *node)
+{
+    const value *v = &d->values[node - d->graph.nodes], *x = &d->values[node->a];
+    const float *scale = d->params + node->param;
+    ak_bn_maps maps = bn_maps(d, node);
+    ak_bn_parts_forward(v->y_at, v->mean_at, v->variance_at, x->y_at, scale, scale + node->c, &maps,
+                        d->parts);
+}
+
+static void bn_parts_backward(const ak_dnn *d, const ak_node *node)
+{
+    const value *v = &d->values[node - d->graph.nodes], *x = &d->values[node->a];
+    float *dscale = d->gradient + node->param;
+    ak_bn_maps maps = bn_maps(d, node);
+    ak_bn_parts_backward(x->dy_at, dscale, dscale + node->c, v->dy_at, x->y_at, v->y_at, v->mean_at,
+                         v->variance_at, d->params + node->param, &maps, d->parts);
 }
 
 // features: forward's result or backward's gradient, by the kind.
@@ -163,6 +194,12 @@ static ak_status run_step(ak_dnn *d, const step *s, float *features, ak_error *e
     case STEP_GATE_BACKWARD:
         ak_gate_backward(s->y, d->gradient + map->param, s->a, s->b, d->params + map->param, &gate,
                          s->work);
+        break;
+    case STEP_BN_PARTS:
+        bn_parts_forward(d, map);
+        break;
+    case STEP_BN_PARTS_BACKWARD:
+        bn_parts_backward(d, map);
         break;
     case STEP_SMALL_MAPS:
         maps = ak_dnn_small_maps(d, map);
@@ -243,6 +280,7 @@ void ak_dnn_stats(float *stats, const ak_dnn *d, float share)
             continue;
         const value *v = &d->values[i];
         float m = (float)d->batch * (float)node->h * (float)node->w;
+        m *= d->parts ? (float)d->parts->parts : 1.0f;
         for (size_t c = 0; c < (size_t)node->c; c++) {
             float *mean = stats + node->stat + c, *variance = mean + node->c;
             *mean += share * (v->mean_at[c] - *mean);
@@ -277,6 +315,8 @@ static ak_dnn_kind kind_of(const ak_dnn *d, const steps *list, const step *s)
         return AK_DNN_LOAD;
     if (s->kind == STEP_SMALL_MAPS)
         return AK_DNN_CONV_BACKWARD_WEIGHTS;
+    if (s->kind == STEP_BN_PARTS || s->kind == STEP_BN_PARTS_BACKWARD)
+        return AK_DNN_BATCH_NORM;
     if (s->kind != STEP_PRIMITIVE)
         return s->map ? AK_DNN_POOL : AK_DNN_ELEMENTWISE;
     dnnl_primitive_get_primitive_desc(s->primitive, &pd);

@@ -7,6 +7,7 @@
 #define AK_NN_DNN_H
 
 #include "core/base/error.h"
+#include "core/nn/bn_parts.h"
 #include "core/nn/graph.h"
 
 #include <stdint.h>
@@ -30,6 +31,8 @@ typedef struct {
     int frozen_stages;
     // Every convolution by oneDNN, also where a kernel of ours is faster: to compare with.
     bool library;
+    // TRAIN: borrowed; statistics over several processes. NULL: over the batch.
+    const ak_bn_parts *parts;
 } ak_dnn_options;
 
 // Whether this processor multiplies bf16 fast (AVX-512 BF16 or AMX).

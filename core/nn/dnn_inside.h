@@ -28,6 +28,8 @@ typedef enum {
     STEP_AVGPOOL_BACKWARD_ADD,
     STEP_GATE,
     STEP_GATE_BACKWARD,
+    STEP_BN_PARTS,
+    STEP_BN_PARTS_BACKWARD,
     STEP_SMALL_MAPS, // a convolution's backward weights, without oneDNN
 } step_kind;
 
@@ -38,7 +40,7 @@ typedef struct {
     dnnl_exec_arg_t args[ARGS_MAX];
     void *y;            // element-wise kinds
     const void *a, *b;  // likewise
-    const ak_node *map; // AVGPOOL: the node that is averaged; GATE, SMALL_MAPS: the node
+    const ak_node *map; // AVGPOOL: the node that is averaged; else the node itself
     size_t n, column;
     float *work; // GATE
 } step;
@@ -82,6 +84,7 @@ struct ak_dnn {
     int batch;
     ak_dnn_mode mode;
     bool bf16, library;
+    const ak_bn_parts *parts;
     int begin; // the first node that is trained; those before are as in serving
     size_t block;
     dnnl_engine_t engine;

@@ -150,6 +150,24 @@ static unsigned bn_flags(const ak_dnn *d, const ak_node *node)
            (d->mode == AK_DNN_TUNE ? (unsigned)dnnl_use_global_stats : 0);
 }
 
+// Forward and back, where the statistics are of several processes.
+static ak_status bn_parts_step(ak_dnn *d, steps *list, step_kind kind, int i, ak_error *err)
+{
+    step *s = ak_dnn_step_new(list, kind);
+    if (!s)
+        return ak_fail(err, AK_INTERNAL, "the network has more than %d steps", STEPS_MAX);
+    s->map = &d->graph.nodes[i];
+    return AK_OK;
+}
+
+static ak_status bn_parts_backward(ak_dnn *d, int i, ak_error *err)
+{
+    value *x = &d->values[d->graph.nodes[i].a]; // read by the batch norm alone
+    PASS(ak_dnn_memory_new(d, &x->dy, &x->dy_at, &x->md, NULL, err));
+    x->has_dy = true;
+    return bn_parts_step(d, &d->backward, STEP_BN_PARTS_BACKWARD, i, err);
+}
+
 static ak_status bn_train(ak_dnn *d, int i, ak_error *err)
 {
     const ak_node *node = &d->graph.nodes[i];
@@ -163,6 +181,8 @@ static ak_status bn_train(ak_dnn *d, int i, ak_error *err)
     TRY(dnnl_memory_desc_init_by_tag(&stat, 1, dims, dnnl_f32, dnnl_a));
     PASS(ak_dnn_memory_new(d, &v->mean, (void **)&v->mean_at, &stat, NULL, err));
     PASS(ak_dnn_memory_new(d, &v->variance, (void **)&v->variance_at, &stat, NULL, err));
+    if (d->parts)
+        return bn_parts_step(d, &d->forward, STEP_BN_PARTS, i, err);
     PASS(scale_shift_of(d, &v->scale_shift, node, d->params + node->param, err));
     PASS(ak_dnn_workspace(d, i, err));
     return ak_dnn_primitive_step(d, &d->forward, v->pd,
@@ -359,7 +379,7 @@ static ak_status backward_of(ak_dnn *d, int i, ak_error *err)
         bool wanted = node->a >= d->begin && d->graph.nodes[node->a].op != AK_OP_INPUT;
         return wanted ? conv_backward_data(d, i, err) : AK_OK;
     case AK_OP_BN:
-        return bn_backward(d, i, err);
+        return d->parts ? bn_parts_backward(d, i, err) : bn_backward(d, i, err);
     case AK_OP_GATE:
         return gate_backward(d, i, err);
     case AK_OP_ADD_RELU:

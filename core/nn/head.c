@@ -21,8 +21,8 @@ typedef struct {
     bool bn, relu;
     size_t weights, scale, shift, bias; // scale and shift with a batch norm, else bias
     size_t mean, variance;              // in stats
-    // In work: what enters the batch norm, normalised (n, rows); what leaves the layer (n, rows);
-    // mean and variance of the batch (rows each).
+    // In work: what enters the batch norm, normalised unless there are parts (n, rows); what leaves
+    // the layer (n, rows); mean and variance of the batch (rows each).
     size_t normal, active, batch_mean, batch_variance;
 } layer;
 
@@ -113,6 +113,11 @@ void ak_head_init(float *params, float *stats, const ak_head *h, uint64_t seed)
 
 enum { COLUMNS = 16 }; // that are gone through together, a cache line of each row
 
+static ak_bn_maps rows_as_maps(const layer *l, size_t n)
+{
+    return (ak_bn_maps){.batch = n, .c = l->rows, .plane = 1, .block = l->rows, .relu = l->relu};
+}
+
 // x (n, rows) becomes normalised, y = max(0, scale * x + shift), without the ReLU where there is
 // none.
 static void bn_forward(float *y, float *x, float *mean, float *variance, const layer *l,
@@ -162,8 +167,13 @@ void ak_head_forward(float *z, const ak_head *h, const float *params, const floa
         cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)n, (int)l->rows, (int)l->columns,
                     1.0f, x, (int)l->columns, params + l->weights, (int)l->columns,
                     l->bn ? 0.0f : 1.0f, product, (int)l->rows);
-        if (l->bn)
-            bn_forward(y, product, work + l->batch_mean, work + l->batch_variance, l, params, n);
+        float *mean = work + l->batch_mean, *variance = work + l->batch_variance;
+        ak_bn_maps maps = rows_as_maps(l, n);
+        if (l->bn && h->parts)
+            ak_bn_parts_forward(y, mean, variance, product, params + l->scale, params + l->shift,
+                                &maps, h->parts);
+        else if (l->bn)
+            bn_forward(y, product, mean, variance, l, params, n);
         x = y;
     }
 }
@@ -171,7 +181,8 @@ void ak_head_forward(float *z, const ak_head *h, const float *params, const floa
 void ak_head_stats_update(float *stats, const ak_head *h, const float *work, size_t n, float share)
 {
     layout all = layout_of(h, n);
-    float unbiased = n > 1 ? (float)n / (float)(n - 1) : 1.0f;
+    float rows = (float)n * (h->parts ? (float)h->parts->parts : 1.0f);
+    float unbiased = rows > 1 ? rows / (rows - 1) : 1.0f;
     for (int i = 0; i < h->depth; i++) {
         const layer *l = &all.at[i];
         const float *mean = work + l->batch_mean, *variance = work + l->batch_variance;
@@ -224,7 +235,13 @@ void ak_head_backward(float *dx, float *dparams, const ak_head *h, const float *
         const layer *l = &all.at[i];
         const float *in = i ? work + all.at[i - 1].active : x;
         if (l->bn) {
-            bn_backward(spare[0], dparams, dy, l, params, work, n);
+            ak_bn_maps maps = rows_as_maps(l, n);
+            if (h->parts)
+                ak_bn_parts_backward(spare[0], dparams + l->scale, dparams + l->shift, dy,
+                                     work + l->normal, work + l->active, work + l->batch_mean,
+                                     work + l->batch_variance, params + l->scale, &maps, h->parts);
+            else
+                bn_backward(spare[0], dparams, dy, l, params, work, n);
             dy = spare[0];
         } else {
             memset(dparams + l->bias, 0, l->rows * sizeof *dparams);

@@ -8,21 +8,23 @@
 #ifndef AK_NN_HEAD_H
 #define AK_NN_HEAD_H
 
+#include "core/nn/bn_parts.h"
 #include "core/nn/graph.h"
 
 #define AK_HEAD_DEPTH_MAX 4
 
 typedef struct {
-    size_t in, hidden, out; // hidden: of all layers but the last
-    int depth;              // linear layers, 1..4
-    bool last_bn;           // batch norm after the last one, too
+    size_t in, hidden, out;   // hidden: of all layers but the last
+    int depth;                // linear layers, 1..4
+    bool last_bn;             // batch norm after the last one, too
+    const ak_bn_parts *parts; // borrowed; statistics over several processes. NULL: over the rows
 } ak_head;
 
 // The projection head of a recipe, and BYOL's predictor behind it; `in` is to be set.
 #define AK_HEAD_PROJECTION ((ak_head){.hidden = 512, .out = 128, .depth = 2})
 #define AK_HEAD_PREDICTOR  ((ak_head){.in = 128, .hidden = 512, .out = 128, .depth = 2})
 
-// Reads and writes an ak_head, but for `in`, which is what comes before it.
+// Reads and writes an ak_head, but for `in`, which is what comes before it, and `parts`.
 extern const ak_field ak_head_fields[];
 
 size_t ak_head_params(const ak_head *head);

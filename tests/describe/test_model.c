@@ -36,7 +36,7 @@ static int setup(void **state)
     ak_error err = {0};
     if (ak_resnet_graph(&g, &net, SIDE, &err) != AK_OK)
         return -1;
-    ak_head head = {g.features, 32, 16, 2, false};
+    ak_head head = {g.features, 32, 16, 2, false, NULL};
     float *params = ak_alloc(g.params, 4), *stats = ak_alloc(g.stats, 4);
     float *head_params = ak_alloc(ak_head_params(&head), 4);
     float *head_stats = ak_alloc(ak_head_stats(&head), 4);

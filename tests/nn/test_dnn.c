@@ -204,17 +204,30 @@ static void compare_modes(ak_resnet net, int side, int frozen)
     for (ak_dnn_type type = AK_DNN_F32; type <= AK_DNN_BF16; type++) {
         int batch = type == AK_DNN_F32 ? 3 : 12;
         net.zero_last_bn &= type == AK_DNN_F32;
-        compare(net, side, batch, (ak_dnn_options){AK_DNN_SERVE, type, 0, false});
-        compare(net, side, batch, (ak_dnn_options){AK_DNN_TRAIN, type, 0, false});
-        compare(net, side, batch, (ak_dnn_options){AK_DNN_TUNE, type, frozen, false});
+        compare(net, side, batch, (ak_dnn_options){AK_DNN_SERVE, type, 0, false, NULL});
+        compare(net, side, batch, (ak_dnn_options){AK_DNN_TRAIN, type, 0, false, NULL});
+        compare(net, side, batch, (ak_dnn_options){AK_DNN_TUNE, type, frozen, false, NULL});
         if (type == AK_DNN_BF16)
-            compare(net, side, batch, (ak_dnn_options){AK_DNN_TRAIN, type, 0, true});
+            compare(net, side, batch, (ak_dnn_options){AK_DNN_TRAIN, type, 0, true, NULL});
         if (type == AK_DNN_BF16 && !getenv("AKIN_TEST_LONG"))
             continue; // the definition takes its time over so many
-        compare(net, side, batch, (ak_dnn_options){AK_DNN_FORWARD, type, 0, false});
-        compare(net, side, batch, (ak_dnn_options){AK_DNN_TUNE, type, 0, false});
-        compare(net, side, batch, (ak_dnn_options){AK_DNN_TRAIN, type, frozen, false});
+        compare(net, side, batch, (ak_dnn_options){AK_DNN_FORWARD, type, 0, false, NULL});
+        compare(net, side, batch, (ak_dnn_options){AK_DNN_TUNE, type, 0, false, NULL});
+        compare(net, side, batch, (ak_dnn_options){AK_DNN_TRAIN, type, frozen, false, NULL});
     }
+}
+
+static void alone(double *values, size_t n)
+{
+    (void)values;
+    (void)n;
+}
+
+// Two processes with the same rows: the batch twice.
+static void twice(double *values, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        values[i] *= 2;
 }
 
 static const ak_resnet small = {{1, 1, 1, 1}, 0.25f, 2, 2, 0, false};
@@ -356,9 +369,34 @@ static void unknown_instruction_sets_are_refused(void **state)
     assert_int_equal(ak_dnn_limit_isa("sse9", &err), AK_BAD_VALUE);
 }
 
+static void statistics_over_processes_equal_the_definition(void **state)
+{
+    (void)state;
+    const ak_bn_parts one = {alone, 1}, two = {twice, 2};
+    const ak_resnet attentive = {{1, 1, 1, 1}, 0.25f, 2, 2, 4, false};
+    compare(small, 32, 8, (ak_dnn_options){.mode = AK_DNN_TRAIN, .parts = &one});
+    compare(attentive, 32, 8, (ak_dnn_options){.mode = AK_DNN_TRAIN, .parts = &one});
+    // A batch twice has the statistics and the gradients of the batch.
+    setup s = make(small, 32, 8, 5);
+    size_t n = s.graph.params, f = 8 * s.graph.features;
+    float *gradient = calloc(n, sizeof *gradient), *features = calloc(f, sizeof *features);
+    fast(&s, (ak_dnn_options){.mode = AK_DNN_TRAIN, .parts = &one}, NULL);
+    memcpy(gradient, s.dparams, n * sizeof *gradient);
+    memcpy(features, s.features, f * sizeof *features);
+    fast(&s, (ak_dnn_options){.mode = AK_DNN_TRAIN, .parts = &two}, NULL);
+    for (size_t i = 0; i < n; i++)
+        assert_true(fabsf(s.dparams[i] - gradient[i]) < 1e-5f * (1 + fabsf(gradient[i])));
+    for (size_t i = 0; i < f; i++)
+        assert_true(fabsf(s.features[i] - features[i]) < 1e-6f * (1 + fabsf(features[i])));
+    free(gradient);
+    free(features);
+    drop(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(statistics_over_processes_equal_the_definition),
         cmocka_unit_test(one_block_a_stage_in_every_mode_equals_the_definition),
         cmocka_unit_test(two_blocks_a_stage_fine_grid_all_stages_pooled_in_every_mode),
         cmocka_unit_test(attention_in_every_mode_equals_the_definition),

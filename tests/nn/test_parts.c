@@ -156,7 +156,7 @@ static void weight_gradients_of_small_maps_equal_their_definition(void **state)
     }
 }
 
-enum { ROWS = 6, WIDEST = 8 };
+enum { ROWS = 6, WIDEST = 20 };
 
 // The head's definition: params as ak_head_params lays them, everything in double. z (ROWS, out).
 static void head_definition(double *z, const ak_head *h, const double *params, const double *x)
@@ -240,12 +240,21 @@ static void head_equals_its_definition(ak_head h)
     free(work);
 }
 
+static void alone(double *values, size_t n)
+{
+    (void)values;
+    (void)n;
+}
+
 static void heads_and_gradients_equal_their_definition(void **state)
 {
     (void)state;
     for (int depth = 1; depth <= AK_HEAD_DEPTH_MAX; depth++)
         for (int last_bn = 0; last_bn <= 1; last_bn++)
-            head_equals_its_definition((ak_head){5, 8, 4, depth, last_bn});
+            head_equals_its_definition((ak_head){5, 8, 4, depth, last_bn, NULL});
+    const ak_bn_parts one = {alone, 1};
+    for (int last_bn = 0; last_bn <= 1; last_bn++)
+        head_equals_its_definition((ak_head){5, 20, 4, 3, last_bn, &one});
 }
 
 static void head_tensors_cover_the_parameters_without_gaps(void **state)
@@ -253,7 +262,7 @@ static void head_tensors_cover_the_parameters_without_gaps(void **state)
     (void)state;
     for (int depth = 1; depth <= AK_HEAD_DEPTH_MAX; depth++)
         for (int last_bn = 0; last_bn <= 1; last_bn++) {
-            ak_head h = {5, 8, 4, depth, last_bn};
+            ak_head h = {5, 8, 4, depth, last_bn, NULL};
             ak_range ranges[3 * AK_HEAD_DEPTH_MAX];
             size_t n = ak_head_ranges(ranges, &h), at = 0;
             for (size_t i = 0; i < n; i++) {
@@ -263,7 +272,7 @@ static void head_tensors_cover_the_parameters_without_gaps(void **state)
             assert_int_equal(at, ak_head_params(&h));
         }
     // The layout that trained heads are stored in: W1, scale, shift, W2, b2.
-    ak_head h = {5, 8, 4, 2, false};
+    ak_head h = {5, 8, 4, 2, false, NULL};
     assert_int_equal(ak_head_params(&h), 8 * 5 + 2 * 8 + 4 * 8 + 4);
     assert_int_equal(ak_head_stats(&h), 2 * 8);
 }
