@@ -42,8 +42,18 @@ static int setup(void **state)
     float *head_stats = ak_alloc(ak_head_stats(&head), 4);
     ak_graph_init(params, stats, &g, 1);
     ak_head_init(head_params, head_stats, &head, 1);
-    ak_model_parts parts = {net,  params, stats, head, head_params, head_stats,
-                            SIDE, DIMS,   0.5f,  0.1f, 0.5f,        "{\"views\": 12}"};
+    ak_model_parts parts = {.net = net,
+                            .params = params,
+                            .stats = stats,
+                            .head = head,
+                            .head_params = head_params,
+                            .head_stats = head_stats,
+                            .side = SIDE,
+                            .dims = DIMS,
+                            .power = 0.5f,
+                            .shrink = 0.1f,
+                            .colour = 0.5f,
+                            .training = "{\"views\": 12}"};
     ak_status status = ak_model_build(&file, &parts, picture, NULL, PICTURES, &err);
     if (status == AK_OK)
         status = ak_model_read(&model, ak_buf_bytes(&file), &err);
