@@ -102,8 +102,8 @@ static void memorises(machine m)
 static void a_few_networks_and_heads_memorise_64_pictures(void **state)
 {
     (void)state;
-    const ak_dnn_options f32 = {AK_DNN_TRAIN, AK_DNN_F32, 0, false},
-                         bf16 = {AK_DNN_TRAIN, AK_DNN_BF16, 0, false};
+    const ak_dnn_options f32 = {.mode = AK_DNN_TRAIN, .type = AK_DNN_F32},
+                         bf16 = {.mode = AK_DNN_TRAIN, .type = AK_DNN_BF16};
     const machine some[] = {
         {{{1, 1, 1, 1}, 0.25f, 2, 1, 0, false}, {.hidden = 64, .depth = 1}, f32},
         {{{1, 1, 1, 1}, 0.25f, 1, 2, 16, true}, {.hidden = 64, .depth = 2}, bf16},
@@ -112,13 +112,13 @@ static void a_few_networks_and_heads_memorise_64_pictures(void **state)
         {{{1, 1, 1, 1}, 0.5f, 2, 2, 0, false}, {.hidden = 64, .depth = 1, .last_bn = true}, bf16},
         {{{1, 1, 1, 1}, 0.25f, 2, 2, 8, false},
          {.hidden = 64, .depth = 2},
-         {AK_DNN_TUNE, AK_DNN_F32, 0, false}},
+         {.mode = AK_DNN_TUNE, .type = AK_DNN_F32}},
         {{{1, 1, 1, 1}, 0.25f, 2, 2, 0, false},
          {.hidden = 64, .depth = 2},
-         {AK_DNN_TUNE, AK_DNN_BF16, 2, false}},
+         {.mode = AK_DNN_TUNE, .type = AK_DNN_BF16, .frozen_stages = 2}},
         {{{1, 1, 1, 1}, 0.25f, 2, 1, 0, false},
          {.hidden = 64, .depth = 2},
-         {AK_DNN_TRAIN, AK_DNN_BF16, 3, false}},
+         {.mode = AK_DNN_TRAIN, .type = AK_DNN_BF16, .frozen_stages = 3}},
     };
     for (size_t i = 0; i < sizeof some / sizeof *some; i++)
         memorises(some[i]);
