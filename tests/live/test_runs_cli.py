@@ -30,7 +30,7 @@ class Commands(unittest.TestCase):
         self.assertEqual(status, 0, err)
         for word in ("awaiting", "parts_map", "0.4100", "primary, passed"):
             self.assertIn(word, out)
-        self.assertIn("training", err)
+        self.assertIn("train", err)
         status, runs = self.json("training-runs", "list")
         run = runs["items"][0]
         self.assertEqual((run["request"]["seed"], run["request"]["budget_s"]), (4, 60))
