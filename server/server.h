@@ -49,7 +49,7 @@
     N(event_listeners, 64, 1, 65536, "clients", "clients that listen to events")                   \
     N(heartbeat_s, 15, 1, 3600, "s", "silence after which a stream of events is heard of")         \
     N(refine_enabled, 1, 0, 1, "0 or 1", "whether there is refinement at all")                     \
-    N(refine_auto, 1, 0, 1, "0 or 1", "whether runs begin by themselves, too")                     \
+    N(refine_auto, 0, 0, 1, "0 or 1", "whether runs begin by themselves, too")                     \
     N(refine_budget_s, 600, 1, 604800, "s", "training of a run that names no budget")              \
     N(refine_memory, 4096 * AK_MIB, 64 * AK_MIB, 1024 * 1024 * AK_MIB, "bytes",                    \
       "memory of a run's process")                                                                 \
