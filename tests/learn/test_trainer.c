@@ -100,6 +100,9 @@ static void loss_falls_and_a_small_set_is_memorised(void **state)
 static void every_objective_lowers_its_loss(void **state)
 {
     (void)state;
+#ifdef __SANITIZE_THREAD__
+    skip(); // no thread that the other tests lack, and two minutes of it
+#endif
     for (const ak_objective *o = ak_objectives; o->name; o++) {
         ak_recipe r = small_recipe(o->name);
         // A queue is learned against more slowly.

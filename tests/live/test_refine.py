@@ -46,6 +46,11 @@ class Worker:
         return status, json.loads(lines[-1]) if lines else None
 
 
+# The thread sanitizer makes minutes of what a worker computes on one thread; its orders, which come
+# on another, are tested there too.
+whole_run = unittest.skipIf("/tsan/" in str(BIN), "minutes under the thread sanitizer")
+
+
 def trains(told):
     return told["phase"] == "train" and told["step"] > 0
 
@@ -71,6 +76,7 @@ class Refine(unittest.TestCase):
         self.assertEqual(status, 0, err)
         return folder
 
+    @whole_run
     def test_a_run_ends_with_a_candidate_and_the_gate_says_the_same_twice(self):
         folder = self.make()
         worker = Worker(folder)
@@ -89,6 +95,7 @@ class Refine(unittest.TestCase):
         self.assertEqual(status, 0, err)
         self.assertIn("PASSED" if first[1]["passed"] else "REFUSED", out)
 
+    @whole_run
     def test_sigterm_and_the_parents_end_save_the_state_and_stop(self):
         folder = self.make(steps=100000)
         for how in ("signal", "parent", "order"):
@@ -113,6 +120,7 @@ class Refine(unittest.TestCase):
         worker.process.kill()
         worker.end()
 
+    @whole_run
     def test_kills_at_random_moments_leave_what_goes_on_to_the_end(self):
         folder = self.make(steps=40)
         seed = random.randrange(10**6)
