@@ -1,12 +1,13 @@
 """`make bench-refine`: what a collection gains when its encoder refines itself on it.
 
-    BASE=FILE PACKS=../packs python3 bench/refine.py [--part shifted|flickr|poison] [--seeds 3]
+    BASE=FILE PACKS=../packs SPLIT=../packs/refine python3 bench/refine.py [--part shifted|flickr|poison] [--seeds 3]
         [--budget 600] [--set train.rate=0.01 ...] [--json]
 
 shifted  classes that the encoder was not trained on arrive without labels; mAP and kNN on held-out
          pictures of these and of the classes that it was trained on, before and after. BASE is an
-         encoder that was trained on PACKS/dev/train.tar (tools/split-packs), which lacks 20 classes;
-         without BASE one is trained for --base-minutes.
+         encoder that was trained on SPLIT/train.tar, which lacks 40 classes; without BASE one is
+         trained for --base-minutes. SPLIT: what tools/split-packs made (PACKS/refine, which is made
+         with --unseen 40 where it is not there).
 flickr   the shipped encoder on flickr.tar, which no encoder was trained on: the gate's numbers, and
          how long it took.
 poison   runs that must be refused: pictures of one colour, feedback by chance, a rate that is a
@@ -35,7 +36,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "parts"))
 from server import BIN, ROOT, run_json  # noqa: E402
 
 TARGET_NEW, TARGET_OLD = 3.0, -0.5  # points of mAP
-HALF = 2  # one in so many pictures of a new class arrives, the others measure
+HELD_OUT = 40  # classes
 POISONED = ("colours", "feedback", "rate")
 
 
@@ -45,21 +46,15 @@ def say(text):
 
 # --- collections -----------------------------------------------------------------------------------
 
-def split_tar(source, learn, test):
-    """Divides a labelled tar by the hash of the names; the names to learn from lose their class."""
-    counts = [0, 0]
-    with tarfile.open(source) as tar, tarfile.open(learn, "w") as a, tarfile.open(test, "w") as b:
-        for entry in tar:
-            if not entry.isreg():
-                continue
-            data = tar.extractfile(entry).read()
-            digest = hashlib.sha256(entry.name.encode()).hexdigest()
-            to_test = int(digest, 16) % HALF == 0
-            info = tarfile.TarInfo(entry.name if to_test else f"new/{digest[:16]}.jpg")
-            info.size = len(data)
-            (b if to_test else a).addfile(info, io.BytesIO(data))
-            counts[to_test] += 1
-    return counts
+def unlabelled(source, out):
+    """The pictures of a labelled tar under names that tell nothing, in an order that tells nothing."""
+    with tarfile.open(source) as tar, tarfile.open(out, "w") as to:
+        entries = [(hashlib.sha256(e.name.encode()).hexdigest(), e) for e in tar if e.isreg()]
+        for digest, entry in sorted(entries, key=lambda pair: pair[0]):
+            info = tarfile.TarInfo(f"new/{digest[:16]}.jpg")
+            info.size = entry.size
+            to.addfile(info, tar.extractfile(entry))
+    return len(entries)
 
 
 def sample_tar(source, out, wanted):
@@ -122,12 +117,12 @@ def shown(verdict):
 
 # --- parts -----------------------------------------------------------------------------------------
 
-def base_of(packs, folder, options):
+def base_of(split, folder, options):
     if os.environ.get("BASE"):
         return pathlib.Path(os.environ["BASE"])
     model = folder / "base.model"
     say(f"training an encoder for {options.base_minutes:g} minutes; BASE=FILE takes one that is there")
-    run = subprocess.run([BIN, "train", "--data", packs / "dev/train.tar", "--out", model,
+    run = subprocess.run([BIN, "train", "--data", split / "train.tar", "--out", model,
                           "--minutes", str(options.base_minutes)], check=False)
     if run.returncode != 0:
         raise SystemExit("the base encoder could not be trained")
@@ -146,15 +141,14 @@ def measured(model, new, old):
 
 
 def part_shifted(packs, folder, options):
-    dev = packs / "dev"
-    if not (dev / "unseen.txt").exists():
-        subprocess.run([ROOT / "tools/split-packs", packs, dev], check=True, cwd=ROOT)
-    base = base_of(packs, folder, options)
-    learn, test = folder / "learn.tar", folder / "test.tar"
-    counts = split_tar(dev / "unseen.tar", learn, test)
-    say(f"{counts[0]} pictures of new classes arrive, {counts[1]} measure")
-    old = folder / "old.tar"
-    sample_tar(dev / "seen.tar", old, options.old_pictures)
+    split = pathlib.Path(os.environ.get("SPLIT", packs / "refine")).resolve()
+    if not (split / "unseen.txt").exists():
+        subprocess.run([ROOT / "tools/split-packs", packs, split, "--unseen", str(HELD_OUT)],
+                       check=True, cwd=ROOT)
+    base = base_of(split, folder, options)
+    learn, test, old = folder / "learn.tar", split / "unseen.tar", folder / "old.tar"
+    say(f"{unlabelled(split / 'new.tar', learn)} pictures of new classes arrive")
+    sample_tar(split / "seen.tar", old, options.old_pictures)
     before = measured(base, test, old)
     rows = []
     for seed in range(1, options.seeds + 1):

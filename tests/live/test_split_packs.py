@@ -52,24 +52,29 @@ class SplitPacks(unittest.TestCase):
         cls.temporary.cleanup()
 
     @classmethod
-    def split(cls, name):
+    def split(cls, name, *more):
         (cls.packs / "hashes.tsv").write_text(
             "".join(f"p\t{e}\t1\t{h:016x}\n" for e, h in cls.hashes.items()))
         out = pathlib.Path(cls.temporary.name, name)
-        subprocess.run([ROOT / "tools" / "split-packs", cls.packs, out, "--titles", cls.titles],
+        subprocess.run([ROOT / "tools" / "split-packs", cls.packs, out, "--titles", cls.titles, *more],
                        check=True, stdout=subprocess.PIPE)
-        return {role: entries_of(out / f"{role}.tar") for role in ("train", "seen", "unseen")}
+        return {role: entries_of(out / f"{role}.tar") for role in ("train", "new", "seen", "unseen")}
 
     def test_no_class_is_both_unseen_and_trained_on(self):
         classes = {role: collections.Counter(e.split("/")[0] for e in entries)
                    for role, entries in self.before.items()}
         self.assertEqual(set(classes["unseen"].values()), {100})
         self.assertEqual(len(classes["unseen"]), 20)
+        self.assertEqual(classes["new"], {c: EACH - 100 for c in classes["unseen"]})
         self.assertFalse(set(classes["unseen"]) & set(classes["train"] + classes["seen"]))
         self.assertFalse({"small", "one", "two"} & set(classes["unseen"]))  # few, or a shared word
         self.assertEqual(set(classes["seen"].values()), {50})
         self.assertNotIn("small", classes["seen"])
         self.assertEqual(classes["train"]["small"], 30)
+
+    def test_as_many_classes_are_held_out_as_asked(self):
+        fewer = self.split("fewer", "--unseen", "7")
+        self.assertEqual(len({e.split("/")[0] for e in fewer["unseen"]}), 7)
 
     def test_no_picture_has_two_roles(self):
         every = [e for entries in self.before.values() for e in entries]
