@@ -133,12 +133,13 @@ static void set_training(json_t *line, const ak_work_progress *p, double views_p
 {
     const ak_tune_progress *t = &p->training;
     json_t *more = json_pack(
-        "{s:f, s:f, s:f, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:b}",
+        "{s:f, s:f, s:f, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:b}",
         "progress", t->progress, "seconds", t->seconds, "seconds_left", t->seconds_left, "step",
         (json_int_t)t->step, "views", (json_int_t)t->views, "views_per_s", views_per_s, "loss",
         t->loss, "contrast", t->contrast, "features", t->features, "relations", t->relations,
-        "feedback", t->feedback, "noisy", t->noisy, "gradient", t->gradient, "masked",
-        (json_int_t)t->masked, "saved_step", (json_int_t)p->saved_step, "resumed", p->resumed);
+        "feedback", t->feedback, "noisy", t->noisy, "clusters", t->clusters, "gradient",
+        t->gradient, "masked", (json_int_t)t->masked, "saved_step", (json_int_t)p->saved_step,
+        "resumed", p->resumed);
     json_object_update(line, more);
     json_decref(more);
 }

@@ -204,6 +204,39 @@ static const ak_image *sampled(void *arg, size_t i)
     return &s->pictures->items[s->chosen[i]].image;
 }
 
+#define KIN 3 // pairs that a picture has with others of its class
+
+// Pictures of one class: each with the next few of them, in a ring. One class tells nothing.
+static ak_status pair_classes(ak_pair **pairs, size_t *pairs_n, const sample *s, size_t n,
+                              ak_error *err)
+{
+    const size_t classes = s->pictures->classes_n;
+    uint32_t *start = ak_alloc(classes + 2, sizeof *start), *by_class = ak_alloc(n, sizeof *start);
+    *pairs = ak_alloc(KIN * n, sizeof **pairs);
+    *pairs_n = 0;
+    if (!start || !by_class || !*pairs) {
+        free(start);
+        free(by_class);
+        return ak_fail(err, AK_OUT_OF_MEMORY, "no memory for pairs of pictures");
+    }
+    for (size_t i = 0; i < n; i++)
+        start[s->pictures->items[s->chosen[i]].label + 2]++;
+    for (size_t c = 2; c <= classes; c++)
+        start[c] += start[c - 1];
+    for (size_t i = 0; i < n; i++) // start[c + 1] moves from where class c starts to its end
+        by_class[start[s->pictures->items[s->chosen[i]].label + 1]++] = (uint32_t)i;
+    for (size_t c = 0; c < classes && classes > 1; c++) {
+        const uint32_t *members = by_class + start[c];
+        size_t count = start[c + 1] - start[c];
+        for (size_t i = 0; i < count; i++)
+            for (size_t k = 1; k <= KIN && k < count; k++)
+                (*pairs)[(*pairs_n)++] = (ak_pair){members[i], members[(i + k) % count]};
+    }
+    free(start);
+    free(by_class);
+    return AK_OK;
+}
+
 // Fits the whitening on a sample of the training pictures and writes the model.
 static ak_status finish(const ak_trainer *trainer, const ak_pictures *pictures, const job *j,
                         ak_train_progress progress, ak_error *err)
@@ -237,7 +270,13 @@ static ak_status finish(const ak_trainer *trainer, const ak_pictures *pictures, 
     ak_random_shuffle(&r, s.chosen, (uint32_t)pictures->n);
     size_t n = pictures->n < describe->fit ? pictures->n : describe->fit;
     ak_buf file = {0};
-    ak_status status = ak_model_build(&file, &parts, sampled, &s, n, err);
+    ak_pair *kin = NULL;
+    ak_fit_set set = {
+        .picture = sampled, .arg = &s, .n = n, .weights = describe->pairs, .seed = j->recipe.seed};
+    ak_status status = pair_classes(&kin, &set.kin_n, &s, n, err);
+    set.kin = kin;
+    if (status == AK_OK)
+        status = ak_model_build(&file, &parts, &set, err);
     if (status == AK_OK)
         status = ak_file_replace(j->out, ak_buf_bytes(&file), err);
     if (status == AK_OK && j->json)
@@ -247,6 +286,7 @@ static ak_status finish(const ak_trainer *trainer, const ak_pictures *pictures, 
     else if (status == AK_OK)
         fprintf(stderr, "wrote %s, %zu bytes, whitening from %zu pictures\n", j->out, file.n, n);
     ak_buf_clear(&file);
+    free(kin);
     free(s.chosen);
     return status;
 }

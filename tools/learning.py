@@ -20,6 +20,10 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BIN = os.environ.get("AKIN_BIN", ROOT / "build" / "release" / "akin")
+# Views that are not spoilt as copies are, descriptors without colours: the objective is what differs.
+PLAIN = [word for change in ("views.shrink=0", "views.jpeg=0", "views.blur=0", "views.cast=0",
+                             "mask_labels=false", "describe.colour=0", "describe.side=64")
+         for word in ("--set", change)]
 
 
 def akin(*arguments, **more):
@@ -35,8 +39,7 @@ def train(name, seed, options, model):
     environment = dict(os.environ, OMP_NUM_THREADS=str(options.threads))
     akin("train", "--data", options.packs / "dev" / "train.tar", "--cache", options.runs / "cache",
          "--out", model, "--recipe", name, "--views", options.views, "--seed", seed, "--set",
-         "late_from=1", "--set", "describe.colour=0", "--set", "describe.side=64", "--threads",
-         options.threads, *resume, env=environment)
+         "late_from=1", *PLAIN, "--threads", options.threads, *resume, env=environment)
 
 
 def measure(name, seed, options):

@@ -66,7 +66,7 @@ typedef struct {
     size_t n;
 } tensor;
 
-#define TENSORS 6
+#define TENSORS 7
 
 static ak_status tensors_of(tensor out[TENSORS], ak_model *m, ak_error *err)
 {
@@ -78,7 +78,8 @@ static ak_status tensors_of(tensor out[TENSORS], ak_model *m, ak_error *err)
                                  {"head", &m->head_params, ak_head_params(&m->head)},
                                  {"head statistics", &m->head_stats, ak_head_stats(&m->head)},
                                  {"whitening mean", &m->mean, m->raw},
-                                 {"whitening", &m->matrix, cells}};
+                                 {"whitening", &m->matrix, cells},
+                                 {"whitening ratios", &m->ratios, m->dims}};
     memcpy(out, all, sizeof all);
     return AK_OK;
 }
@@ -165,6 +166,7 @@ void ak_model_free(ak_model *m)
     free(m->head_stats);
     free(m->mean);
     free(m->matrix);
+    free(m->ratios);
     free(m);
 }
 

@@ -4,8 +4,12 @@
 #include "core/describe/model_inside.h"
 #include "core/describe/whitening.h"
 
+#include <cblas.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define PCA_POWER  0.75f // of the whitening that learning starts from
+#define PCA_SHRINK 0.1f
 
 static ak_status config_text(char **out, const ak_model_parts *p, ak_error *err)
 {
@@ -21,25 +25,19 @@ static ak_status config_text(char **out, const ak_model_parts *p, ak_error *err)
     return *out ? AK_OK : ak_fail(err, AK_BAD_VALUE, "the description of the training is no JSON");
 }
 
-// x (n, raw): what the whitening is fitted on.
+// x (rows, raw): what the whitening is fitted on.
 static ak_status gather(float *x, ak_features *features, const ak_model_parts *p, size_t raw,
-                        const ak_image *(*pictures)(void *, size_t), void *arg, size_t n,
-                        ak_error *err)
+                        const ak_fit_set *set, ak_error *err)
 {
-    size_t bytes = 3 * (size_t)p->side * (size_t)p->side;
+    const size_t bytes = 3 * (size_t)p->side * (size_t)p->side, rows = ak_fit_rows(set);
     uint8_t *inputs = ak_alloc(AK_EMBED_BATCH, bytes);
     float *pooled = ak_alloc(AK_EMBED_BATCH * ak_features_count(features), sizeof *pooled);
     ak_status status =
         inputs && pooled ? AK_OK : ak_fail(err, AK_OUT_OF_MEMORY, "no memory for pictures");
-    for (size_t i = 0; i < n && status == AK_OK; i += AK_EMBED_BATCH) {
-        size_t part = n - i < AK_EMBED_BATCH ? n - i : AK_EMBED_BATCH;
-        for (size_t j = 0; j < part && status == AK_OK; j++) {
-            ak_image small = {0};
-            status = ak_image_resize(&small, pictures(arg, i + j), p->side, p->side, err);
-            if (status == AK_OK)
-                memcpy(inputs + j * bytes, small.rgb, bytes);
-            ak_image_clear(&small);
-        }
+    for (size_t i = 0; i < rows && status == AK_OK; i += AK_EMBED_BATCH) {
+        size_t part = rows - i < AK_EMBED_BATCH ? rows - i : AK_EMBED_BATCH;
+        for (size_t j = 0; j < part && status == AK_OK; j++)
+            status = ak_fit_input(inputs + j * bytes, p->side, set, i + j, err);
         if (status == AK_OK)
             status = ak_raw_vectors(x + i * raw, pooled, features, p->colour, inputs, p->side, part,
                                     err);
@@ -49,9 +47,8 @@ static ak_status gather(float *x, ak_features *features, const ak_model_parts *p
     return status;
 }
 
-// raw: numbers that are whitened; x (n, raw) of n pictures.
-static ak_status raw_of(float **x, size_t *raw, const ak_model_parts *p,
-                        const ak_image *(*pictures)(void *arg, size_t i), void *arg, size_t n,
+// raw: numbers that are whitened; x (rows, raw).
+static ak_status raw_of(float **x, size_t *raw, const ak_model_parts *p, const ak_fit_set *set,
                         ak_error *err)
 {
     ak_features *features = NULL;
@@ -62,15 +59,37 @@ static ak_status raw_of(float **x, size_t *raw, const ak_model_parts *p,
         return status;
     size_t cells;
     *raw = ak_features_count(features) + (p->colour > 0 ? AK_COLOUR_BINS : 0);
-    *x = ak_mul(&cells, n, *raw) ? ak_alloc(cells, sizeof **x) : NULL;
-    status = *x ? gather(*x, features, p, *raw, pictures, arg, n, err)
-                : ak_fail(err, AK_OUT_OF_MEMORY, "no memory for the features of %zu pictures", n);
+    *x = ak_mul(&cells, ak_fit_rows(set), *raw) ? ak_alloc(cells, sizeof **x) : NULL;
+    status =
+        *x ? gather(*x, features, p, *raw, set, err)
+           : ak_fail(err, AK_OUT_OF_MEMORY, "no memory for the features of %zu pictures", set->n);
     ak_features_free(features);
     return status;
 }
 
-static ak_status put(ak_buf *out, const ak_model_parts *p, const float *mean, const float *matrix,
-                     size_t raw, ak_error *err)
+typedef struct {
+    float *mean, *matrix, *ratios;
+} whitening;
+
+static ak_status whitening_alloc(whitening *w, size_t dims, size_t raw, ak_error *err)
+{
+    size_t cells;
+    *w = (whitening){.mean = ak_alloc(raw, sizeof(float)), .ratios = ak_alloc(dims, sizeof(float))};
+    w->matrix = ak_mul(&cells, dims, raw) ? ak_alloc(cells, sizeof(float)) : NULL;
+    return w->mean && w->matrix && w->ratios
+               ? AK_OK
+               : ak_fail(err, AK_OUT_OF_MEMORY, "no memory for a whitening");
+}
+
+static void whitening_free(whitening *w)
+{
+    free(w->mean);
+    free(w->matrix);
+    free(w->ratios);
+}
+
+static ak_status put(ak_buf *out, const ak_model_parts *p, const whitening *w, size_t raw,
+                     ak_error *err)
 {
     char *config = NULL;
     ak_graph graph;
@@ -84,58 +103,115 @@ static ak_status put(ak_buf *out, const ak_model_parts *p, const float *mean, co
     ak_checkpoint_add(&c, "encoder statistics", p->stats, graph.stats, AK_TENSOR_F32);
     ak_checkpoint_add(&c, "head", p->head_params, ak_head_params(&p->head), AK_TENSOR_F16);
     ak_checkpoint_add(&c, "head statistics", p->head_stats, ak_head_stats(&p->head), AK_TENSOR_F32);
-    ak_checkpoint_add(&c, "whitening mean", mean, raw, AK_TENSOR_F32);
-    ak_checkpoint_add(&c, "whitening", matrix, p->dims * raw, AK_TENSOR_F16);
+    ak_checkpoint_add(&c, "whitening mean", w->mean, raw, AK_TENSOR_F32);
+    ak_checkpoint_add(&c, "whitening", w->matrix, p->dims * raw, AK_TENSOR_F16);
+    ak_checkpoint_add(&c, "whitening ratios", w->ratios, p->dims, AK_TENSOR_F32);
     status = ak_checkpoint_write(out, &c, err);
     free(config);
     return status;
 }
 
-ak_status ak_model_build(ak_buf *out, const ak_model_parts *p,
-                         const ak_image *(*pictures)(void *arg, size_t i), void *arg, size_t n,
-                         ak_error *err)
+// Fits w's whitening anew to how the descriptors that it makes of x scatter, mixed with the scatter
+// `own`, which counts as much as `trust` pictures (NULL: not at all). x (rows, raw) is overwritten.
+static ak_status learn(whitening *w, float *x, size_t raw, const ak_scatter *own, double trust,
+                       const ak_model_parts *p, const ak_fit_set *set, ak_error *err)
+{
+    const size_t dims = p->dims, rows = ak_fit_rows(set);
+    size_t cells;
+    float *y = ak_mul(&cells, rows, dims) ? ak_alloc(cells, sizeof *y) : NULL;
+    float *turn = ak_alloc(dims * dims, sizeof *turn);
+    float *before = ak_alloc(dims * raw, sizeof *before);
+    ak_scatter s = {0};
+    ak_status status = y && turn && before
+                           ? ak_scatter_init(&s, dims, err)
+                           : ak_fail(err, AK_OUT_OF_MEMORY, "no memory to fit a whitening");
+    if (status == AK_OK) {
+        memcpy(before, w->matrix, dims * raw * sizeof *before);
+        ak_whitening_apply(y, x, w->mean, before, rows, raw, dims);
+        status = ak_fit_scatter(&s, set, y, err);
+    }
+    if (status == AK_OK) {
+        if (own)
+            ak_scatter_mix(&s, own, (float)(trust / ((double)set->n + trust)));
+        status = ak_whitening_fit(turn, w->ratios, &s, dims, p->power, p->shrink, err);
+    }
+    if (status == AK_OK)
+        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)dims, (int)raw, (int)dims, 1,
+                    turn, (int)dims, before, (int)raw, 0, w->matrix, (int)raw);
+    ak_scatter_clear(&s);
+    free(before);
+    free(turn);
+    free(y);
+    return status;
+}
+
+// PCA first: what varies least in the features, which is noise, is cut off before anything is
+// learned from pairs.
+static ak_status fit(whitening *w, float *x, size_t raw, const ak_model_parts *p,
+                     const ak_fit_set *set, ak_error *err)
+{
+    ak_scatter s = {0};
+    ak_status status = ak_scatter_init(&s, raw, err);
+    if (status == AK_OK)
+        status = ak_scatter_total(&s, x, set->n, err);
+    if (status == AK_OK) {
+        memcpy(w->mean, s.mean, raw * sizeof *w->mean);
+        status = ak_whitening_pca(w->matrix, &s, p->dims, PCA_POWER, PCA_SHRINK, err);
+    }
+    ak_scatter_clear(&s);
+    return status == AK_OK ? learn(w, x, raw, NULL, 0, p, set, err) : status;
+}
+
+ak_status ak_model_build(ak_buf *out, const ak_model_parts *p, const ak_fit_set *set, ak_error *err)
 {
     size_t raw = 0;
-    float *x = NULL, *mean = NULL, *matrix = NULL;
-    ak_status status = raw_of(&x, &raw, p, pictures, arg, n, err);
-    if (status != AK_OK)
-        goto done;
-    mean = ak_alloc(raw, sizeof *mean);
-    matrix = ak_alloc(p->dims * raw, sizeof *matrix);
-    status = mean && matrix
-                 ? ak_whitening_fit(mean, matrix, x, n, raw, p->dims, p->power, p->shrink, err)
-                 : ak_fail(err, AK_OUT_OF_MEMORY, "no memory for a whitening");
+    float *x = NULL;
+    whitening w = {0};
+    ak_status status = raw_of(&x, &raw, p, set, err);
     if (status == AK_OK)
-        status = put(out, p, mean, matrix, raw, err);
-done:
+        status = whitening_alloc(&w, p->dims, raw, err);
+    if (status == AK_OK)
+        status = fit(&w, x, raw, p, set, err);
+    if (status == AK_OK)
+        status = put(out, p, &w, raw, err);
+    whitening_free(&w);
     free(x);
-    free(mean);
-    free(matrix);
+    return status;
+}
+
+static ak_status refit(whitening *w, const ak_model *base, const ak_model_parts *p, double trust,
+                       const ak_fit_set *set, ak_error *err)
+{
+    size_t raw = 0;
+    float *x = NULL;
+    ak_scatter own = {0};
+    ak_status status = raw_of(&x, &raw, p, set, err);
+    if (status == AK_OK)
+        status = ak_scatter_init(&own, base->dims, err);
+    if (status == AK_OK) {
+        ak_whitening_scatter(&own, base->ratios, base->power);
+        status = learn(w, x, raw, &own, trust, p, set, err);
+    }
+    ak_scatter_clear(&own);
+    free(x);
     return status;
 }
 
 ak_status ak_model_rebuild(ak_buf *out, const ak_model *base, const ak_model_parts *p, double trust,
-                           const ak_image *(*pictures)(void *arg, size_t i), void *arg, size_t n,
-                           ak_error *err)
+                           const ak_fit_set *set, ak_error *err)
 {
-    size_t raw = base->raw;
-    float *x = NULL;
-    float *mean = ak_alloc(raw, sizeof *mean), *matrix = ak_alloc(base->dims * raw, sizeof *matrix);
-    ak_status status =
-        mean && matrix ? AK_OK : ak_fail(err, AK_OUT_OF_MEMORY, "no memory for a whitening");
+    const size_t raw = base->raw, dims = base->dims;
+    whitening w = {0};
+    ak_status status = whitening_alloc(&w, dims, raw, err);
     if (status == AK_OK) {
-        memcpy(mean, base->mean, raw * sizeof *mean);
-        memcpy(matrix, base->matrix, base->dims * raw * sizeof *matrix);
-        status = n ? raw_of(&x, &raw, p, pictures, arg, n, err) : AK_OK;
+        memcpy(w.mean, base->mean, raw * sizeof *w.mean);
+        memcpy(w.matrix, base->matrix, dims * raw * sizeof *w.matrix);
+        memcpy(w.ratios, base->ratios, dims * sizeof *w.ratios);
+        status = set ? refit(&w, base, p, trust, set, err) : AK_OK;
     }
     if (status == AK_OK)
-        status =
-            ak_whitening_refit(mean, matrix, x, n, raw, p->dims, p->power, p->shrink, trust, err);
-    if (status == AK_OK)
-        status = put(out, p, mean, matrix, raw, err);
-    free(x);
-    free(mean);
-    free(matrix);
+        status = put(out, p, &w, raw, err);
+    whitening_free(&w);
     return status;
 }
 
@@ -156,7 +232,7 @@ ak_status ak_model_random(ak_model **out, const ak_model *like, uint64_t seed, a
     ak_graph_init(m->params, m->stats, &m->graph, seed);
     ak_head_init(m->head_params, m->head_stats, &m->head, seed);
     for (size_t i = 0; i < m->dims; i++)
-        m->matrix[i * m->raw + i] = 1.0f;
+        m->matrix[i * m->raw + i] = m->ratios[i] = 1.0f;
     *out = m;
     return AK_OK;
 }

@@ -2,6 +2,7 @@
 #ifndef AK_DESCRIBE_MODEL_BUILD_H
 #define AK_DESCRIBE_MODEL_BUILD_H
 
+#include "core/describe/fit_set.h"
 #include "core/describe/model.h"
 #include "core/nn/graph.h"
 #include "core/nn/head.h"
@@ -20,18 +21,16 @@ typedef struct {
     const char *training;       // JSON object with what is known of the run; NULL: {}
 } ak_model_parts;
 
-// Appends a model file to out, in half precision. pictures(arg, i) gives the i-th of n pictures to
-// fit the whitening on, borrowed until the next call.
-ak_status ak_model_build(ak_buf *out, const ak_model_parts *parts,
-                         const ak_image *(*pictures)(void *arg, size_t i), void *arg, size_t n,
+// Appends a model file to out, in half precision, its whitening fitted on the set.
+ak_status ak_model_build(ak_buf *out, const ak_model_parts *parts, const ak_fit_set *set,
                          ak_error *err);
 
 // Appends a model with base's network, geometry and dimensions, but with the weights of parts
-// (ak_model_parts_of(base), then changed), its whitening refitted on n pictures and shrunk towards
-// base's (ak_whitening_refit). n = 0: base's whitening as it is.
+// (ak_model_parts_of(base), then changed). Its whitening is fitted anew to how base's descriptors
+// of the set scatter, mixed with the scatter that base's own whitening left, which counts as much
+// as `trust` pictures. set NULL: base's whitening as it is.
 ak_status ak_model_rebuild(ak_buf *out, const ak_model *base, const ak_model_parts *parts,
-                           double trust, const ak_image *(*pictures)(void *arg, size_t i),
-                           void *arg, size_t n, ak_error *err);
+                           double trust, const ak_fit_set *set, ak_error *err);
 
 // The same network with random weights, its features not whitened: a baseline.
 ak_status ak_model_random(ak_model **out, const ak_model *like, uint64_t seed, ak_error *err);

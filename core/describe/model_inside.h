@@ -19,7 +19,7 @@ struct ak_model {
     float power, shrink; // of the whitening, as it was fitted
     size_t dims, raw;    // of a descriptor; of the vector that is whitened
     float *params, *stats, *head_params, *head_stats;
-    float *mean, *matrix; // whitening: (raw), (dims, raw)
+    float *mean, *matrix, *ratios; // whitening: (raw), (dims, raw), (dims)
 };
 
 // Room for all of a model whose configuration is set.

@@ -1,25 +1,34 @@
-// PCA whitening: centre, turn to the principal axes, scale them, cut to the strongest.
+// Learned whitening: the linear map between pooled features and descriptors.
 //
-// y = D (x - mean) with D = diag((eigenvalue + shrink)^(-power / 2)) V', the rows of V' being the
-// first `dims` eigenvectors of the covariance (Jegou & Chum 2012; power < 1 as in ML.md).
+//   y = R W (x - mean), then unit length
+//   W = (within + shrink)^(-1/2): what belongs together scatters equally in all directions
+//   R = diag(ratio^(power / 2)) V': the strongest `dims` axes of W total W', each by its ratio of
+//       all scatter to the scatter within pairs
+//
+// Directions in which parts, copies and pictures of one kind differ from each other are scaled
+// down, those that tell pictures apart are kept. The ratios do not change when the vectors are
+// mapped linearly, so whoever fits again on descriptors gets the same descriptors from the same
+// pictures. Power 0 is Mikolajczyk & Matas, ICCV 2007 (and Radenovic et al., PAMI 2018).
 #ifndef AK_DESCRIBE_WHITENING_H
 #define AK_DESCRIBE_WHITENING_H
 
-#include "core/base/error.h"
+#include "core/describe/scatter.h"
 
-#include <stddef.h>
+// What a learned whitening starts from: the strongest `dims` axes of the total scatter of a normed
+// s, scaled by their eigenvalues, `shrink` mean ones added, to the power -power / 2 (Jegou & Chum,
+// ECCV 2012). Overwrites the total scatter. AK_BAD_VALUE when dims > d.
+ak_status ak_whitening_pca(float *matrix, ak_scatter *s, size_t dims, float power, float shrink,
+                           ak_error *err);
 
-// mean (d), matrix (dims, d) from x (n, d). shrink: share of the mean eigenvalue that is added to
-// each, so that a tail fitted on few pictures does not explode. AK_BAD_VALUE when n < 2 or
-// dims > d.
-ak_status ak_whitening_fit(float *mean, float *matrix, const float *x, size_t n, size_t d,
-                           size_t dims, float power, float shrink, ak_error *err);
+// matrix (dims, d) and ratios (dims), falling, of a normed scatter, which is overwritten. shrink:
+// what is added to each eigenvalue of `within`, in mean ones, so that a tail fitted on few pairs
+// does not explode. AK_BAD_VALUE when dims > d.
+ak_status ak_whitening_fit(float *matrix, float *ratios, ak_scatter *s, size_t dims, float power,
+                           float shrink, ak_error *err);
 
-// The same from few pictures: mean and matrix hold a whitening made with this power, whose
-// covariance counts as much as that of `trust` pictures. As n falls to nothing, so does the change.
-// x (n, d).
-ak_status ak_whitening_refit(float *mean, float *matrix, const float *x, size_t n, size_t d,
-                             size_t dims, float power, float shrink, double trust, ak_error *err);
+// The scatter, normed, that descriptors have by a whitening of these ratios (s->d of them) and
+// power.
+void ak_whitening_scatter(ak_scatter *s, const float *ratios, float power);
 
 // y (n, dims), unit length; x (n, d) is overwritten.
 void ak_whitening_apply(float *y, float *x, const float *mean, const float *matrix, size_t n,

@@ -7,6 +7,21 @@
 #define PATH_LIMIT   128               // bytes of a path in a recipe
 #define RECIPE_LIMIT ((size_t)1 << 20) // bytes of a recipe file
 
+// Half of the views are spoilt as copies are: what finds its other view then finds its copies, and
+// the sharpness of a source is no clue to the class.
+static ak_view_recipe default_views(void)
+{
+    ak_view_recipe v = AK_VIEW_RECIPE_DEFAULT;
+    v.shrink = 0.5f;
+    v.shrink_least = 0.25f;
+    v.shrink_most = 1.0f;
+    v.jpeg = 0.3f;
+    v.blur = 0.2f;
+    v.blur_most = 6.0f;
+    v.cast = 0.4f;
+    return v;
+}
+
 ak_recipe ak_recipe_default(void)
 {
     ak_recipe r = {
@@ -25,6 +40,7 @@ ak_recipe ak_recipe_default(void)
         .momentum = {.start = 0.99, .end = 1, .queue = 4096, .groups = 4},
         .views = AK_VIEW_PLAN_DEFAULT,
         .batch = 128,
+        .mask_labels = true,
         .side = 64,
         .late_side = 96,
         .late_from = 0.8,
@@ -34,10 +50,12 @@ ak_recipe ak_recipe_default(void)
                      .power = 0.75f,
                      .shrink = 0.1f,
                      .colour = 3.7f,
+                     .pairs = AK_FIT_WEIGHTS_DEFAULT,
                      .fit = 12000},
         .seed = 1,
         .bf16 = true,
     };
+    r.views.first = r.views.second = default_views();
     r.optimiser = ak_optimiser_default;
     return r;
 }
@@ -78,6 +96,9 @@ static const ak_field describe_fields[] = {
     {"power", AK_FIELD_FLOAT, AT(power), 0, 2, "of the whitening", NULL},
     {"shrink", AK_FIELD_FLOAT, AT(shrink), 0, 10, "of the whitening, in mean eigenvalues", NULL},
     {"colour", AK_FIELD_FLOAT, AT(colour), 0, 1000, "weight of the colour part, 0: none", NULL},
+    {"kin", AK_FIELD_FLOAT, AT(pairs.kin), 0, 1000, "weight of pairs of one class", NULL},
+    {"parts", AK_FIELD_FLOAT, AT(pairs.parts), 0, 1000, "of parts of one picture", NULL},
+    {"copies", AK_FIELD_FLOAT, AT(pairs.copies), 0, 1000, "of a picture and its copy", NULL},
     {"fit", AK_FIELD_COUNT, AT(fit), 2, 1e7, "training pictures to fit the whitening on", NULL},
     {0}};
 #undef AT

@@ -7,6 +7,7 @@
 
 #include "core/base/fields.h"
 #include "core/base/mem.h"
+#include "core/describe/fit_set.h"
 #include "core/learn/optimiser.h"
 #include "core/nn/graph.h"
 #include "core/nn/head.h"
@@ -38,9 +39,10 @@ typedef struct {
 typedef struct {
     int side;
     uint64_t dims;
-    float power, shrink; // of the whitening
-    float colour;        // weight of the colour part
-    uint64_t fit;        // training pictures that the whitening is fitted on
+    float power, shrink;  // of the whitening
+    float colour;         // weight of the colour part
+    ak_fit_weights pairs; // that the whitening is learned from
+    uint64_t fit;         // training pictures that the whitening is fitted on
 } ak_describe_recipe;
 
 typedef struct {

@@ -3,12 +3,15 @@
 #include "core/learn/recipe.h"
 
 #define SELF_SUPERVISED                                                                            \
-    "\"optimiser\": {\"kind\": \"sgd\", \"rate\": 0.2, \"decay\": 1e-4, \"warm_up\": 0.05}"
+    "\"mask_labels\": false, \"optimiser\": {\"kind\": \"sgd\", \"rate\": 0.2, \"decay\": 1e-4, "  \
+    "\"warm_up\": 0.05}"
 #define SUPERVISED                                                                                 \
     "\"optimiser\": {\"kind\": \"sgd\", \"rate\": 0.15, \"decay\": 5e-4, \"warm_up\": 0.02}"
 
 const ak_named_recipe ak_named_recipes[] = {
-    {"default", "class proxies on the features, NT-Xent on the projection: what is shipped", "{}"},
+    {"default",
+     "class proxies on the features, NT-Xent between classes on the projection: what is shipped",
+     "{}"},
     {"nt_xent", "SimCLR: every other view of the batch is a negative",
      "{\"objectives\": [{\"name\": \"nt_xent\", \"tau\": 0.2}], " SELF_SUPERVISED "}"},
     {"info_nce", "MoCo v2: a momentum encoder and a queue of keys",

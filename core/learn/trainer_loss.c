@@ -39,12 +39,13 @@ ak_status ak_trainer_losses_alloc(ak_trainer *t, ak_error *err)
     t->work = ak_alloc(work + 1, sizeof(float));
     t->head_work = ak_alloc(ak_head_work(&r->head, t->rows), sizeof(float));
     t->predictor_work = ak_alloc(ak_head_work(&r->predictor, t->rows), sizeof(float));
-    if (r->mask_labels)
+    const bool masks = r->mask_labels && t->pictures->classes_n > 1; // of one class: no labels
+    if (masks)
         t->masked = ak_alloc(4 * t->batch * t->batch, 1);
     if (ranks > 1 && !(t->labels = ak_alloc(2 * t->batch, sizeof *t->labels)))
         goto none;
     if (t->da && t->db && t->dother && t->dproxies && t->work && t->head_work &&
-        t->predictor_work && (t->masked || !r->mask_labels))
+        t->predictor_work && (t->masked || !masks))
         return AK_OK;
 none:
     return ak_fail(err, AK_OUT_OF_MEMORY, "no memory for the objectives of %zu views", t->rows);

@@ -31,8 +31,9 @@ typedef struct {
     ak_graph graph;
     float *params, *head;
     const float *trained, *trained_head;
-    uint32_t *fit;
-    size_t fit_n;
+    uint32_t *fit; // places in the set's pictures that a whitening is refitted on
+    ak_pair *kin;
+    ak_fit_set fit_set;
     const ak_watch *watch;
     size_t done, total; // models scored
     scores first;       // of the incumbent
@@ -154,12 +155,12 @@ static ak_status score(ak_interpolation *told, int at, choosing *c, ak_bytes fil
     return status == AK_OK ? ak_watch_tell(c->watch, c->done, c->total, err) : status;
 }
 
-// Fitting takes its time: that it goes on is told, too.
+// Fitting takes its time: that it goes on is told, too, and whether it may.
 static const ak_image *picture_at(void *arg, size_t i)
 {
     const choosing *c = arg;
-    if (i % 64 == 0 && c->watch && c->watch->progress)
-        c->watch->progress(c->watch->arg, c->done, c->total);
+    if (i % 64 == 0 && ak_watch_tell(c->watch, c->done, c->total, NULL) != AK_OK)
+        return NULL;
     return &c->set->pictures.items[c->fit[i]].image;
 }
 
@@ -184,10 +185,51 @@ static ak_status build(ak_buf *out, choosing *c, double factor, bool whitening, 
     out->n = 0;
     ak_status status =
         ak_model_rebuild(out, c->incumbent, &c->parts, c->rundir->run.recipe.train.whitening_trust,
-                         picture_at, c, whitening ? c->fit_n : 0, err);
+                         whitening ? &c->fit_set : NULL, err);
     c->parts.training = NULL;
     free(text);
     return status;
+}
+
+static size_t kin_of(ak_pair *kin, const uint32_t *place, const ak_run_couple *couples, size_t n)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < n; i++)
+        if (place[couples[i].a] && place[couples[i].b])
+            kin[kept++] = (ak_pair){place[couples[i].a] - 1, place[couples[i].b] - 1};
+    return kept;
+}
+
+// What the whitening is refitted on: some of the pictures; neighbours, pictures of one tag or album
+// and those that people called similar belong together.
+static ak_status choose_fit(choosing *c, ak_error *err)
+{
+    const ak_run_set *set = c->set;
+    const size_t n = set->pictures.n, chosen = n < FIT_MAX ? n : FIT_MAX;
+    uint32_t *place = ak_alloc(n + 1, sizeof *place); // in the fit, plus 1; 0: not in it
+    c->fit = ak_alloc(n + 1, sizeof *c->fit);
+    c->kin = ak_alloc(set->noisy_n + set->similar_n + 1, sizeof *c->kin);
+    if (!place || !c->fit || !c->kin) {
+        free(place);
+        return ak_fail(err, AK_OUT_OF_MEMORY, "no memory to refit the whitening");
+    }
+    for (size_t i = 0; i < n; i++)
+        c->fit[i] = (uint32_t)i;
+    ak_random r = ak_random_stream(c->rundir->run.seed, 0xf17, 0, 0);
+    ak_random_shuffle(&r, c->fit, (uint32_t)n);
+    for (size_t i = 0; i < chosen; i++)
+        place[c->fit[i]] = (uint32_t)i + 1;
+    size_t kin_n = kin_of(c->kin, place, set->noisy, set->noisy_n);
+    kin_n += kin_of(c->kin + kin_n, place, set->similar, set->similar_n);
+    free(place);
+    c->fit_set = (ak_fit_set){.picture = picture_at,
+                              .arg = c,
+                              .n = chosen,
+                              .kin = c->kin,
+                              .kin_n = kin_n,
+                              .weights = AK_FIT_WEIGHTS_DEFAULT,
+                              .seed = c->rundir->run.seed};
+    return AK_OK;
 }
 
 static ak_status prepare(choosing *c, ak_error *err)
@@ -196,20 +238,13 @@ static ak_status prepare(choosing *c, ak_error *err)
     ak_status status = ak_resnet_graph(&c->graph, &c->parts.net, c->parts.side, err);
     if (status != AK_OK)
         return status;
-    size_t n = c->set->pictures.n;
     c->params = ak_alloc(c->graph.params, sizeof(float));
     c->head = ak_alloc(ak_head_params(&c->parts.head), sizeof(float));
-    c->fit = ak_alloc(n + 1, sizeof *c->fit);
-    if (!c->params || !c->head || !c->fit)
+    if (!c->params || !c->head)
         return ak_fail(err, AK_OUT_OF_MEMORY, "no memory to choose a factor");
     c->parts.params = c->params;
     c->parts.head_params = c->head;
-    for (size_t i = 0; i < n; i++)
-        c->fit[i] = (uint32_t)i;
-    ak_random r = ak_random_stream(c->rundir->run.seed, 0xf17, 0, 0);
-    ak_random_shuffle(&r, c->fit, (uint32_t)n);
-    c->fit_n = n < FIT_MAX ? n : FIT_MAX;
-    return AK_OK;
+    return choose_fit(c, err);
 }
 
 // The factor that finds parts best among those that cost no more copies than they may.
@@ -290,5 +325,6 @@ ak_status ak_interpolate(ak_buf *out, ak_interpolation *told, const ak_rundir *r
     free(c.params);
     free(c.head);
     free(c.fit);
+    free(c.kin);
     return status;
 }

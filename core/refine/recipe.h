@@ -32,9 +32,12 @@ typedef struct {
         float features, relations; // weights of the distillation to the incumbent
         float feedback;            // weight of supervised contrast on feedback pairs
         double masked;             // share of pairs, the most similar ones, that are no negatives
-        uint64_t neighbours;    // pictures that are mutually among so many nearest are noisy pairs
-        double couples;         // share of a batch for noisy pairs
-        float noisy, noisy_q;   // weight and q of RINCE on pairs from albums and tags
+        uint64_t neighbours;  // pictures that are mutually among so many nearest are noisy pairs
+        double couples;       // share of a batch for noisy pairs
+        float noisy, noisy_q; // weight and q of RINCE on pairs from albums and tags
+        float clusters;       // weight of class proxies at the centres of clusters
+        uint64_t cluster;     // pictures in one, on average
+        float cluster_tau, cluster_smoothing;
         double held_out;        // share of the pictures that is kept to choose the factor by
         bool interpolate;       // choose the factor; false: the whole step
         bool whitening;         // refit it

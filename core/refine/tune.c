@@ -79,6 +79,35 @@ static ak_status begin(ak_tuner *t, ak_error *err)
     return ak_loader_new(&t->loader, &loader, err);
 }
 
+// The incumbent's features of all whole pictures, for its clusters.
+static ak_status cluster(ak_tuner *t, ak_error *err)
+{
+    const ak_pictures *pictures = &t->options.set->pictures;
+    const size_t f = t->graph.features, side = (size_t)t->options.recipe->train.side;
+    const size_t bytes = 3 * side * side;
+    uint8_t *inputs = ak_alloc(t->rows, bytes);
+    float *x = ak_alloc(pictures->n + t->rows, f * sizeof *x); // the last batch may hang over
+    ak_status status =
+        inputs && x ? AK_OK : ak_fail(err, AK_OUT_OF_MEMORY, "no memory for clusters");
+    for (size_t first = 0; first < pictures->n && status == AK_OK; first += t->rows) {
+        for (size_t i = 0; i < t->rows && first + i < pictures->n && status == AK_OK; i++) {
+            ak_image small = {0};
+            status = ak_image_resize(&small, &pictures->items[first + i].image, (int)side,
+                                     (int)side, err);
+            if (status == AK_OK)
+                memcpy(inputs + i * bytes, small.rgb, bytes);
+            ak_image_clear(&small);
+        }
+        if (status == AK_OK)
+            status = ak_dnn_forward(t->teacher, x + first * f, inputs, err);
+    }
+    if (status == AK_OK)
+        status = ak_tune_loss_cluster(t->loss, x, t->options.seed, err);
+    free(inputs);
+    free(x);
+    return status;
+}
+
 ak_status ak_tuner_new(ak_tuner **out, const ak_tune_options *options, ak_error *err)
 {
     *out = NULL;
@@ -122,6 +151,8 @@ ak_status ak_tuner_new(ak_tuner **out, const ak_tune_options *options, ak_error 
     status = ak_optimiser_new(&t->optimiser, &sgd, &all, 1, t->params, err);
     if (status == AK_OK)
         status = begin(t, err);
+    if (status == AK_OK && recipe->train.clusters > 0)
+        status = cluster(t, err);
 done:
     if (status == AK_OK)
         *out = t;
@@ -162,6 +193,7 @@ static void tell(ak_tuner *t, double loss, const ak_tune_terms *terms, double gr
     smooth(&p->relations, terms->relations, first);
     smooth(&p->feedback, terms->feedback, first);
     smooth(&p->noisy, terms->noisy, first);
+    smooth(&p->clusters, terms->clusters, first);
     p->gradient = gradient;
     p->masked = ak_tune_loss_masked(t->loss);
 }

@@ -3,6 +3,7 @@
 #include "core/nn/head.h"
 #include "core/objective/objective.h"
 #include "core/refine/distil.h"
+#include "core/refine/kmeans.h"
 #include "core/refine/near.h"
 
 #include <cblas.h>
@@ -17,7 +18,7 @@ struct ak_tune_loss {
     const ak_refine_recipe *recipe;
     ak_mixture mixture;
     size_t n, features, dims, raw, width; // pictures; width: of what is contrasted
-    const ak_objective *nt_xent, *sup_con, *rince;
+    const ak_objective *nt_xent, *sup_con, *rince, *proxies;
     float *weights;                 // (dims, features): the whitening without the colour part
     float *centred;                 // (2n, features)
     float *y, *t, *dy;              // (2n, dims): descriptors of both networks, without colour
@@ -28,6 +29,11 @@ struct ak_tune_loss {
     uint8_t *masked;  // (2n, 2n)
     uint32_t *labels; // (n)
     size_t masked_n;
+    float *centres, *dcentres; // (clusters, dims); none: NULL
+    uint32_t *cluster;         // of each picture of the set
+    uint32_t *kinds;           // (n) of the batch
+    float *cluster_work;
+    size_t clusters;
     double same; // from this similarity on two pictures are no negatives of each other
 };
 
@@ -60,7 +66,8 @@ ak_status ak_tune_loss_new(ak_tune_loss **out, const ak_model_parts *parts, size
                         .raw = parts->raw,
                         .nt_xent = ak_objective_find("nt_xent"),
                         .sup_con = ak_objective_find("sup_con"),
-                        .rince = ak_objective_find("rince")};
+                        .rince = ak_objective_find("rince"),
+                        .proxies = ak_objective_find("proxy_softmax")};
     l->same = plan->same_score;
     if (recipe->train.masked > 0)
         l->same = fmin(l->same, ak_near_quantile(plan->descriptors, plan->n, plan->dims,
@@ -114,6 +121,11 @@ void ak_tune_loss_free(ak_tune_loss *l)
         free(arrays[i]);
     free(l->masked);
     free(l->labels);
+    free(l->centres);
+    free(l->dcentres);
+    free(l->cluster);
+    free(l->kinds);
+    free(l->cluster_work);
     free(l);
 }
 
@@ -188,6 +200,38 @@ static void describe(ak_tune_loss *l, float *y, const float *x)
                 l->centred, (int)f, l->weights, (int)f, 0, y, (int)l->dims);
 }
 
+ak_status ak_tune_loss_cluster(ak_tune_loss *l, const float *x, uint64_t seed, ak_error *err)
+{
+    const size_t n = l->set->pictures.n, f = l->features, d = l->dims;
+    const size_t k = n / l->recipe->train.cluster > 2 ? n / l->recipe->train.cluster : 2;
+    float *y = ak_alloc(n, d * sizeof *y), *centred = ak_alloc(n, f * sizeof *centred);
+    l->clusters = k;
+    l->centres = ak_alloc(k, d * sizeof(float));
+    l->dcentres = ak_alloc(k, d * sizeof(float));
+    l->cluster = ak_alloc(n, sizeof *l->cluster);
+    l->kinds = ak_alloc(l->n, sizeof *l->kinds);
+    l->cluster_work = ak_alloc(ak_objective_work(l->proxies, l->n, d, 0, k), sizeof(float));
+    ak_status status =
+        y && centred && l->centres && l->dcentres && l->cluster && l->kinds && l->cluster_work
+            ? AK_OK
+            : ak_fail(err, AK_OUT_OF_MEMORY, "no memory for clusters");
+    for (size_t i = 0; i < n && status == AK_OK; i++)
+        for (size_t j = 0; j < f; j++)
+            centred[i * f + j] = x[i * f + j] - l->parts->mean[j];
+    if (status == AK_OK)
+        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)n, (int)d, (int)f, 1, centred,
+                    (int)f, l->weights, (int)f, 0, y, (int)d);
+    for (size_t i = 0; i < n && status == AK_OK; i++) {
+        float length = cblas_snrm2((int)d, y + i * d, 1);
+        cblas_sscal((int)d, length > 0 ? 1 / length : 0, y + i * d, 1);
+    }
+    if (status == AK_OK)
+        status = ak_kmeans(l->centres, l->cluster, y, n, d, k, seed, err);
+    free(y);
+    free(centred);
+    return status;
+}
+
 static void add(float *to, const float *from, size_t n, float weight)
 {
     for (size_t i = 0; i < n; i++)
@@ -252,6 +296,32 @@ static double noisy(ak_tune_loss *l)
     return value;
 }
 
+// Each view against the centres, which stay where they are.
+static double clusters(ak_tune_loss *l, const uint32_t *chosen)
+{
+    size_t n = l->n, d = l->dims;
+    float weight = l->recipe->train.clusters;
+    if (!l->centres)
+        return 0;
+    for (size_t i = 0; i < n; i++)
+        l->kinds[i] = l->cluster[chosen[i]];
+    ak_objective_params params = l->proxies->defaults;
+    params.tau = (double)l->recipe->train.cluster_tau;
+    params.smoothing = (double)l->recipe->train.cluster_smoothing;
+    ak_pair_gradients g = {l->t, l->t + n * d, l->dcentres}; // the teacher's are done with
+    double value = ak_objective_run(&g, l->proxies, &params,
+                                    &(ak_pairs){.n = n,
+                                                .d = d,
+                                                .a = l->y,
+                                                .b = l->y + n * d,
+                                                .labels = l->kinds,
+                                                .proxies = l->centres,
+                                                .classes = l->clusters},
+                                    l->cluster_work);
+    add(l->dy, l->t, 2 * n * d, weight);
+    return value;
+}
+
 double ak_tune_loss_run(ak_tune_loss *l, ak_tune_terms *terms, float *dx, float *dhead,
                         const float *head, const float *x, const float *teacher,
                         const uint32_t *chosen)
@@ -279,10 +349,12 @@ double ak_tune_loss_run(ak_tune_loss *l, ak_tune_terms *terms, float *dx, float 
     const float features = l->recipe->train.features, relations = l->recipe->train.relations;
     terms->features = ak_distil_features(l->dy, l->y, l->t, rows, l->dims, features, l->work);
     terms->relations = ak_distil_relations(l->dy, l->y, l->t, rows, l->dims, relations, l->work);
+    terms->clusters = clusters(l, chosen);
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)rows, (int)f, (int)l->dims, 1,
                 l->dy, (int)l->dims, l->weights, (int)f, 1, dx, (int)f);
     return (double)l->recipe->train.contrast * terms->contrast +
            (double)l->recipe->train.feedback * terms->feedback +
            (double)l->recipe->train.noisy * terms->noisy + (double)features * terms->features +
-           (double)relations * terms->relations;
+           (double)relations * terms->relations +
+           (double)l->recipe->train.clusters * terms->clusters;
 }

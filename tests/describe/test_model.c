@@ -1,7 +1,6 @@
 // Models: built, read back, damaged; embedders: the same descriptor by any batch and precision.
 #include "core/describe/colour.h"
 #include "core/describe/model_build.h"
-#include "core/describe/whitening.h"
 #include "core/nn/dnn.h"
 #include "tests/fuzz/model.c"
 #include "tests/fuzz/mutate.h"
@@ -54,7 +53,9 @@ static int setup(void **state)
                             .shrink = 0.1f,
                             .colour = 0.5f,
                             .training = "{\"views\": 12}"};
-    ak_status status = ak_model_build(&file, &parts, picture, NULL, PICTURES, &err);
+    const ak_fit_set fit = {
+        .picture = picture, .n = PICTURES, .weights = AK_FIT_WEIGHTS_DEFAULT, .seed = 4};
+    ak_status status = ak_model_build(&file, &parts, &fit, &err);
     if (status == AK_OK)
         status = ak_model_read(&model, ak_buf_bytes(&file), &err);
     free(params);
@@ -209,36 +210,6 @@ static void random_models_have_the_same_shape_and_no_whitening(void **state)
     ak_model_free(random);
 }
 
-// With power 1, no shrinking and all dimensions kept the covariance becomes the identity.
-static void whitening_whitens(void **state)
-{
-    (void)state;
-    enum { N = 400, D = 6 };
-    float x[N * D], mean[D], matrix[D * D];
-    ak_random r = ak_random_stream(8, 0, 0, 0);
-    for (int i = 0; i < N; i++) {
-        float base = (float)ak_random_normal(&r);
-        for (int j = 0; j < D; j++)
-            x[i * D + j] = 3 + base * (float)j + (float)ak_random_normal(&r) * (0.2f + (float)j);
-    }
-    assert_int_equal(ak_whitening_fit(mean, matrix, x, N, D, D, 1, 0, NULL), AK_OK);
-    double covariance[D][D] = {0};
-    for (int i = 0; i < N; i++) {
-        double y[D] = {0};
-        for (int k = 0; k < D; k++)
-            for (int j = 0; j < D; j++)
-                y[k] += (double)matrix[k * D + j] * (double)(x[i * D + j] - mean[j]);
-        for (int k = 0; k < D; k++)
-            for (int l = 0; l < D; l++)
-                covariance[k][l] += y[k] * y[l] / (N - 1);
-    }
-    for (int k = 0; k < D; k++)
-        for (int l = 0; l < D; l++)
-            assert_float_equal(covariance[k][l], k == l, 2e-3);
-    assert_int_equal(ak_whitening_fit(mean, matrix, x, 1, D, D, 1, 0, NULL), AK_BAD_VALUE);
-    assert_int_equal(ak_whitening_fit(mean, matrix, x, N, D, D + 1, 1, 0, NULL), AK_BAD_VALUE);
-}
-
 static void every_colour_has_a_bin_and_histograms_are_even_where_pictures_are(void **state)
 {
     (void)state;
@@ -269,7 +240,6 @@ int main(void)
         cmocka_unit_test(damaged_models_are_refused),
         cmocka_unit_test(mutated_models_with_a_right_checksum_do_no_harm),
         cmocka_unit_test(random_models_have_the_same_shape_and_no_whitening),
-        cmocka_unit_test(whitening_whitens),
         cmocka_unit_test(every_colour_has_a_bin_and_histograms_are_even_where_pictures_are),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

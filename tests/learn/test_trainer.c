@@ -35,6 +35,7 @@ static ak_recipe small_recipe(const char *name)
     ak_error err = {0};
     if (ak_recipe_load(&r, name, &err) != AK_OK)
         fail_msg("%s", err.text);
+    r.views = (ak_view_plan)AK_VIEW_PLAN_DEFAULT; // colours, which a cast changes, tell these apart
     r.net.width = 0.25f;
     r.head.hidden = r.predictor.hidden = 32;
     r.head.out = 16;

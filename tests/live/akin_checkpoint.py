@@ -57,6 +57,6 @@ def fewer_dimensions(data):
     version, config, tensors = read(data)
     config["descriptor"]["dims"] //= 2
     for tensor in tensors:
-        if tensor[0] == "whitening":
+        if tensor[0] in ("whitening", "whitening ratios"):
             tensor[2] = tensor[2][:len(tensor[2]) // 2]
     return write(version, config, tensors)

@@ -46,11 +46,13 @@ static int make_incumbent(void **state)
     float *head_stats = calloc(ak_head_stats(&parts.head), sizeof *head_stats);
     ak_graph_init(params, stats, &graph, 3);
     ak_head_init(head, head_stats, &parts.head, 3);
+    const ak_fit_set fit = {
+        .picture = picture_at, .n = PICTURES, .weights = AK_FIT_WEIGHTS_DEFAULT};
     parts.params = params;
     parts.stats = stats;
     parts.head_params = head;
     parts.head_stats = head_stats;
-    assert_int_equal(ak_model_build(&incumbent, &parts, picture_at, NULL, PICTURES, &err), AK_OK);
+    assert_int_equal(ak_model_build(&incumbent, &parts, &fit, &err), AK_OK);
     free(params);
     free(stats);
     free(head);
