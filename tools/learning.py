@@ -6,9 +6,8 @@
 
 Trains each built-in recipe but `default` at 64 px on PACKS/dev/train.tar (tools/split-packs) and
 measures it on the development benchmark: retrieval among the 20 classes that were held out, and
-kNN-20 on 50 pictures of each other class. Descriptors: the pooled features whitened to 256, as the
-recipe's default has it, without the colour part. A run that was stopped goes on; one that is there
-is not done again. --threads is what OpenMP may use for a run: seconds are comparable only between
+kNN-20 on 50 pictures of each other class. Descriptors: the pooled features whitened to 256 by PCA,
+without the colour part. A run that was stopped goes on; one that is there is not done again. --threads is what OpenMP may use for a run: seconds are comparable only between
 runs on the same number, on an otherwise idle machine.
 """
 import argparse
@@ -20,9 +19,12 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BIN = os.environ.get("AKIN_BIN", ROOT / "build" / "release" / "akin")
-# Views that are not spoilt as copies are, descriptors without colours: the objective is what differs.
+# Views that are not spoilt as copies are, descriptors without colours, nothing learned by the
+# whitening (weights and power 0: PCA alone): the objective is what differs.
 PLAIN = [word for change in ("views.shrink=0", "views.jpeg=0", "views.blur=0", "views.cast=0",
-                             "mask_labels=false", "describe.colour=0", "describe.side=64")
+                             "mask_labels=false", "describe.colour=0", "describe.side=64",
+                             "describe.kin=0", "describe.parts=0", "describe.copies=0",
+                             "describe.power=0")
          for word in ("--set", change)]
 
 
