@@ -314,7 +314,7 @@ static void compare(json_t *all, const bench_options *o)
     recipe.optimiser.rate = 1e-3;
     const ak_train_length length = {.views = 1ull << 50, .threads = omp_get_max_threads()};
     whole trainer = {.times = times};
-    bench_ok(ak_trainer_new(&trainer.trainer, &pictures, &recipe, &length, &err), &err);
+    bench_ok(ak_trainer_new(&trainer.trainer, &pictures, &recipe, &length, NULL, &err), &err);
     augmented = goes[0];
     augmented.job = "augmented";
     cases[n] =

@@ -29,7 +29,7 @@ typedef struct {
     char **data;
     size_t data_n;
     const char *first; // what stood behind --data
-    const char *out, *plot, *cache, *holdout;
+    const char *out, *plot, *cache, *holdout, *from;
     char *state, *log;
     bool resume, json, f32, list;
     long views, seed, keep_side, memory, threads, measure_every, holdout_every;
@@ -100,6 +100,9 @@ static int parse(job *j, int argc, char **argv)
          0},
         {AK_OPTION_FLAG, "recipes", NULL, "list the built-in recipes (--json: whole) and end",
          &j->list, 0, 0},
+        {AK_OPTION_TEXT, "from", "MODEL",
+         "begin with a model's weights; its network and head are the recipe's then", &j->from, 0,
+         0},
         {AK_OPTION_NUMBER, "views", "N", "length of the run in views, two a picture and step",
          &j->views, 1, 1e15},
         {AK_OPTION_REAL, "minutes", "M", "length of the run in minutes of training", &j->minutes,
@@ -340,13 +343,36 @@ static ak_status train(ak_trainer *trainer, const ak_pictures *pictures, const j
     return status == AK_OK && ak_rank() == 0 ? finish(trainer, pictures, j, progress, err) : status;
 }
 
+static ak_status begin_with(ak_trained *from, ak_model **model, job *j, ak_error *err)
+{
+    ak_status status = ak_model_load(model, j->from, err);
+    if (status != AK_OK)
+        return status;
+    ak_model_parts parts = ak_model_parts_of(*model);
+    j->recipe.net = parts.net;
+    j->recipe.head = parts.head;
+    *from = (ak_trained){.net = &j->recipe.net,
+                         .params = parts.params,
+                         .stats = parts.stats,
+                         .head = parts.head,
+                         .head_params = parts.head_params,
+                         .head_stats = parts.head_stats};
+    return AK_OK;
+}
+
 static ak_status run(job *j, ak_pictures *pictures, ak_trainer **trainer, ak_error *err)
 {
+    ak_model *model = NULL;
+    ak_trained from;
     ak_status status = choose_recipe(j, err);
+    if (status == AK_OK && j->from)
+        status = begin_with(&from, &model, j, err);
     if (status == AK_OK)
         status = load_pictures(pictures, j, err);
     if (status == AK_OK)
-        status = ak_trainer_new(trainer, pictures, &j->recipe, &j->length, err);
+        status =
+            ak_trainer_new(trainer, pictures, &j->recipe, &j->length, model ? &from : NULL, err);
+    ak_model_free(model);
     if (status == AK_OK && j->resume)
         status = load(*trainer, j->state, err);
     else if (status == AK_OK && ak_rank() == 0 && unlink(j->log) != 0 && errno != ENOENT)

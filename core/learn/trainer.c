@@ -86,7 +86,27 @@ ak_status ak_trainer_begin(ak_trainer *t, ak_error *err)
     return status == AK_OK ? ak_loader_new(&t->loader, &options, err) : status;
 }
 
-static void init(ak_trainer *t)
+static ak_status take_over(ak_trainer *t, const ak_trained *from, ak_error *err)
+{
+    ak_graph graph;
+    const size_t head = ak_head_params(&from->head), head_stats = ak_head_stats(&from->head);
+    ak_status status = ak_resnet_graph(&graph, from->net, t->recipe.side, err);
+    if (status != AK_OK)
+        return status;
+    if (graph.params != t->graph.params || graph.stats != t->graph.stats ||
+        head != ak_head_params(&t->recipe.head) || head_stats != ak_head_stats(&t->recipe.head))
+        return ak_fail(err, AK_BAD_VALUE,
+                       "the run's network has %zu parameters and its head %zu, the model's %zu and "
+                       "%zu; train by the model's encoder and head",
+                       t->graph.params, ak_head_params(&t->recipe.head), graph.params, head);
+    memcpy(t->p, from->params, graph.params * sizeof *t->p);
+    memcpy(t->p + t->head_at, from->head_params, head * sizeof *t->p);
+    memcpy(t->running, from->stats, graph.stats * sizeof *t->running);
+    memcpy(t->running + t->head_stat, from->head_stats, head_stats * sizeof *t->running);
+    return AK_OK;
+}
+
+static ak_status init(ak_trainer *t, const ak_trained *from, ak_error *err)
 {
     const ak_recipe *r = &t->recipe;
     ak_graph_init(t->p, t->running, &t->graph, r->seed);
@@ -97,8 +117,10 @@ static void init(ak_trainer *t)
     ak_random random = ak_random_stream(r->seed, 0x9012, 0, 0);
     for (size_t i = t->proxies_at; i < t->params; i++)
         t->p[i] = (float)(ak_random_normal(&random) / sqrt((double)t->graph.features));
+    ak_status status = from ? take_over(t, from, err) : AK_OK;
     memcpy(t->average, t->p, t->params * sizeof *t->p);
     memcpy(t->running_average, t->running, t->stats * sizeof *t->running);
+    return status;
 }
 
 // Where the parts lie. The class proxies live on the level that their term reads.
@@ -134,7 +156,7 @@ static ak_status alloc(ak_trainer *t, ak_error *err)
 }
 
 ak_status ak_trainer_new(ak_trainer **out, const ak_pictures *pictures, const ak_recipe *recipe,
-                         const ak_train_length *length, ak_error *err)
+                         const ak_train_length *length, const ak_trained *from, ak_error *err)
 {
     *out = NULL;
     if (length->views == 0 && !(length->minutes > 0))
@@ -162,8 +184,8 @@ ak_status ak_trainer_new(ak_trainer **out, const ak_pictures *pictures, const ak
     if (status == AK_OK)
         status = ak_trainer_losses_alloc(t, err);
     if (status == AK_OK) {
-        init(t);
-        if (recipe->pictures_per_class > 0)
+        status = init(t, from, err);
+        if (status == AK_OK && recipe->pictures_per_class > 0)
             status = ak_sampler_classes(&t->sampler, pictures, recipe->pictures_per_class, t->batch,
                                         recipe->seed, err);
         if (status == AK_OK && ak_recipe_wants_target(recipe))

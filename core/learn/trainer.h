@@ -37,9 +37,18 @@ typedef struct {
     ak_measures measures; // of the last measured batch's projections
 } ak_train_progress;
 
-// pictures are borrowed, recipe is copied.
+// Weights and statistics of an encoder and its head, borrowed.
+typedef struct {
+    const ak_resnet *net;
+    const float *params, *stats;
+    ak_head head;
+    const float *head_params, *head_stats;
+} ak_trained;
+
+// pictures are borrowed, recipe is copied. from: what a run begins with, read before this returns;
+// NULL: random weights. AK_BAD_VALUE when it is not of the recipe's network and head.
 ak_status ak_trainer_new(ak_trainer **out, const ak_pictures *pictures, const ak_recipe *recipe,
-                         const ak_train_length *length, ak_error *err);
+                         const ak_train_length *length, const ak_trained *from, ak_error *err);
 void ak_trainer_free(ak_trainer *trainer);
 
 // One step. *more is false when the run is complete. AK_BAD_VALUE when the loss is not finite or
@@ -52,15 +61,7 @@ void ak_trainer_progress(ak_train_progress *out, ak_trainer *trainer);
 ak_status ak_trainer_save(ak_buf *out, const ak_trainer *trainer, ak_error *err);
 ak_status ak_trainer_restore(ak_trainer *trainer, ak_bytes file, ak_error *err);
 
-// The averaged weights, borrowed: encoder parameters and statistics, head parameters and
-// statistics.
-typedef struct {
-    const ak_resnet *net;
-    const float *params, *stats;
-    ak_head head;
-    const float *head_params, *head_stats;
-} ak_trained;
-
+// The averaged weights.
 ak_trained ak_trainer_result(const ak_trainer *trainer);
 
 #endif

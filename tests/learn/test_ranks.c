@@ -106,7 +106,7 @@ static void losses_of_every_step_are_finite_and_printed(void **state)
     ak_trainer *t;
     made_pictures(&pictures, 64, 4, 40);
     const ak_train_length length = {.views = 2 * r.batch * STEPS, .threads = 1, .measure_every = 5};
-    if (ak_trainer_new(&t, &pictures, &r, &length, &err) != AK_OK)
+    if (ak_trainer_new(&t, &pictures, &r, &length, NULL, &err) != AK_OK)
         fail_msg("%s", err.text);
     double sum = 0; // the smoothed loss is the mean of all steps' while they are few
     for (int step = 0; step < STEPS; step++) {

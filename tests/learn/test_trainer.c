@@ -56,7 +56,7 @@ static ak_trainer *trainer_of(const ak_recipe *r, uint64_t steps)
     ak_error err = {0};
     const ak_train_length length = {
         .views = 2 * r->batch * steps, .threads = 2, .measure_every = 10};
-    if (ak_trainer_new(&t, &pictures, r, &length, &err) != AK_OK)
+    if (ak_trainer_new(&t, &pictures, r, &length, NULL, &err) != AK_OK)
         fail_msg("%s", err.text);
     return t;
 }
@@ -240,13 +240,13 @@ static void bad_lengths_and_batches_are_refused(void **state)
     ak_error err;
     ak_recipe r = small_recipe("default");
     ak_train_length length = {.threads = 1};
-    assert_int_equal(ak_trainer_new(&t, &pictures, &r, &length, &err), AK_BAD_VALUE);
+    assert_int_equal(ak_trainer_new(&t, &pictures, &r, &length, NULL, &err), AK_BAD_VALUE);
     assert_non_null(strstr(err.text, "--views or --minutes"));
     length.views = 100;
     r.batch = 65;
     r.momentum.queue = 0;
     r.momentum.groups = 1;
-    assert_int_equal(ak_trainer_new(&t, &pictures, &r, &length, &err), AK_BAD_VALUE);
+    assert_int_equal(ak_trainer_new(&t, &pictures, &r, &length, NULL, &err), AK_BAD_VALUE);
     assert_non_null(strstr(err.text, "65"));
 }
 

@@ -4,12 +4,14 @@ import json
 import os
 import pathlib
 import signal
+import struct
 import subprocess
 import tempfile
 import time
 import unittest
 import xml.dom.minidom
 
+import akin_checkpoint
 from akin_cli import BROKEN, akin, fill, write
 from akin_server import BIN
 
@@ -39,6 +41,30 @@ class Train(unittest.TestCase):
         status, _, err = akin("embed", self.data, "--out", self.folder / "x", "--model", self.model)
         self.assertEqual(status, 1, err)  # the broken one is refused there too
         self.assertEqual(len((self.folder / "x.txt").read_text().split()), 24)
+
+    def test_a_run_begins_where_a_model_stands(self):
+        status, _, err = self.train("--views", "160", "--set", "net.width=0.25")
+        self.assertEqual(status, 0, err)
+        first = self.folder / "first"
+        self.model.rename(first)
+        still = ["--views", "16", "--set", "optimiser.rate=1e-6", "--set", "average=0"]
+        vectors = []
+        for more in ([], ["--from", first]):
+            status, _, err = self.train(*still, *more)
+            self.assertEqual(status, 0, err)
+            vectors.append(self.model.read_bytes())
+        sizes = [len(v) for v in vectors]
+        self.assertLess(sizes[1], sizes[0])  # a quarter of the width, as the model has it
+        encoder = {name: values for name, _, values in
+                   akin_checkpoint.read(vectors[1])[2]}["encoder"]
+        before = {name: values for name, _, values in
+                  akin_checkpoint.read(first.read_bytes())[2]}["encoder"]
+        n = len(before) // 2
+        a, b = struct.unpack(f"<{n}e", before), struct.unpack(f"<{n}e", encoder)
+        self.assertLess(max(abs(x - y) for x, y in zip(a, b)), 2e-3)
+        status, _, err = self.train("--views", "16", "--from", self.data)
+        self.assertNotEqual(status, 0)
+        self.assertIn(str(self.data), err)
 
     def test_a_stopped_run_goes_on_and_ends_with_the_same_bytes(self):
         status, _, err = self.train("--views", "160")
