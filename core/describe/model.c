@@ -80,7 +80,7 @@ static ak_status tensors_of(tensor out[TENSORS], ak_model *m, ak_error *err)
                                  {"whitening mean", &m->mean, m->raw},
                                  {"whitening", &m->matrix, cells},
                                  {"whitening ratios", &m->ratios, m->dims}};
-    memcpy(out, all, sizeof all);
+    memcpy(out, all, sizeof all); // the ratios last: read_tensors
     return AK_OK;
 }
 
@@ -94,17 +94,29 @@ ak_status ak_model_inside_alloc(ak_model *m, ak_error *err)
     return status;
 }
 
-// The file must hold what its configuration says before room for it is made.
+static bool holds(const ak_checkpoint *c, const char *name)
+{
+    for (size_t i = 0; i < c->n; i++)
+        if (strcmp(c->tensors[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+// The file must hold what its configuration says before room for it is made. Whitenings that were
+// not learned from pairs have no ratios: all axes are alike then.
 static ak_status read_tensors(ak_model *m, const ak_checkpoint *c, ak_error *err)
 {
     tensor t[TENSORS];
     ak_status status = tensors_of(t, m, err);
-    for (size_t i = 0; i < TENSORS && status == AK_OK; i++)
+    size_t n = holds(c, t[TENSORS - 1].name) ? TENSORS : TENSORS - 1;
+    for (size_t i = 0; i < n && status == AK_OK; i++)
         status = ak_checkpoint_expect(c, t[i].name, t[i].n, err);
     if (status == AK_OK)
         status = ak_model_inside_alloc(m, err);
-    for (size_t i = 0; i < TENSORS && status == AK_OK; i++)
+    for (size_t i = 0; i < n && status == AK_OK; i++)
         status = ak_checkpoint_floats(*t[i].at, c, t[i].name, t[i].n, err);
+    for (size_t i = 0; n < TENSORS && i < m->dims && status == AK_OK; i++)
+        m->ratios[i] = 1;
     return status;
 }
 
