@@ -1,4 +1,5 @@
-// The list of jobs, their runners, and the teller (server/jobs.h says what a job is).
+// The list of jobs: what is asked of it. server/jobs.h says what a job is, server/jobs_run.c does
+// them.
 //
 // jobs->lock guards the list and what is in it; it is held for moments, never over a commit. A job
 // leaves the list when it has ended; listeners keep it until they have told so.
@@ -8,30 +9,13 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#define TELL_S     0.25 // between two events of one job's progress
-#define KEEP_S     1.0  // between two writes of it
-#define SAMPLE_S   1.0  // over which a rate is taken
-#define SMOOTH     0.3  // share of the newest sample in the rate
 #define EVENT_GAP  1000 // numbers left free after a restart: more than can have been lost
-#define KEEP_TRIES 10   // of an end that cannot be written
 #define LIST_LIMIT 1000
 
-static const ak_job_kind *const kinds[AK_JOB_KINDS] = {&ak_job_training, &ak_job_promotion};
+const ak_job_kind *const ak_job_kinds[AK_JOB_KINDS] = {&ak_job_training, &ak_job_promotion};
 
 // --- in memory ---------------------------------------------------------------------------------
-
-static void replace(char **text, char *with)
-{
-    free(*text);
-    *text = with;
-}
-
-static char *copy(const char *text)
-{
-    return ak_strndup(text, strlen(text));
-}
 
 static ak_job *job_new(ak_jobs *jobs, const ak_job_kind *kind, ak_job_record *record)
 {
@@ -62,17 +46,6 @@ static void append(ak_jobs *jobs, ak_job *job)
     jobs->last = &job->next;
 }
 
-static void unlink_job(ak_jobs *jobs, ak_job *job)
-{
-    ak_job **at = &jobs->first;
-    while (*at != job)
-        at = &(*at)->next;
-    *at = job->next;
-    if (!job->next)
-        jobs->last = at;
-    job->next = NULL;
-}
-
 static ak_job *find(ak_jobs *jobs, const ak_job_kind *kind, const char *id)
 {
     for (ak_job *job = jobs->first; job; job = job->next)
@@ -81,164 +54,13 @@ static ak_job *find(ak_jobs *jobs, const ak_job_kind *kind, const char *id)
     return NULL;
 }
 
-// Tells the listeners at once; under the lock.
-static void tell(ak_job *job)
-{
-    job->record.event++;
-    job->told_due = false;
-    ak_events_tell(job->jobs, job);
-}
-
-// --- running -----------------------------------------------------------------------------------
-
-// The end, kept and told. The writer may be in trouble (a disk that fails): then a few more tries.
-static void end_job(ak_job *job, const char *state, const char *error)
-{
-    ak_jobs *jobs = job->jobs;
-    ak_error err = {0};
-    pthread_mutex_lock(&jobs->lock);
-    ak_job_record ended = job->record; // the texts stay the job's
-    pthread_mutex_unlock(&jobs->lock);
-    snprintf(ended.state, sizeof ended.state, "%s", state);
-    ended.ended_at = ak_clock_ms();
-    ended.error = error ? copy(error) : NULL;
-    ended.event += 2; // progress may be told once more meanwhile
-    ak_status status = ak_store_job_set(jobs->server->store, &ended, &err);
-    for (int i = 0; status != AK_OK && status != AK_SHUTTING_DOWN && i < KEEP_TRIES; i++) {
-        ak_log(AK_LOG_ERROR, "job %s: its end cannot be kept: %s", job->record.id, err.text);
-        nanosleep(&(struct timespec){.tv_sec = 1}, NULL);
-        status = ak_store_job_set(jobs->server->store, &ended, &err);
-    }
-    ak_log(AK_LOG_INFO, "job %s (%s): %s%s%s", job->record.id, job->record.kind, state,
-           error ? ": " : "", error ? error : "");
-    pthread_mutex_lock(&jobs->lock);
-    job->record = ended;
-    job->ended = true;
-    unlink_job(jobs, job);
-    ak_events_tell(jobs, job);
-    ak_job_release(job);
-    pthread_mutex_unlock(&jobs->lock);
-}
-
-static bool closing(ak_jobs *jobs)
-{
-    pthread_mutex_lock(&jobs->lock);
-    bool closes = jobs->closing;
-    pthread_mutex_unlock(&jobs->lock);
-    return closes;
-}
-
-static void run_job(ak_job *job)
-{
-    ak_jobs *jobs = job->jobs;
-    ak_error err = {0};
-    pthread_mutex_lock(&jobs->lock);
-    snprintf(job->record.state, sizeof job->record.state, "running");
-    if (job->record.started_at == AK_TIME_NONE)
-        job->record.started_at = ak_clock_ms();
-    tell(job);
-    pthread_mutex_unlock(&jobs->lock);
-    ak_status status = ak_store_job_set(jobs->server->store, &job->record, &err);
-    if (status == AK_OK || ak_job_cancelled(job)) // what was cancelled cleans up in any case
-        status = job->kind->run(job, &err);
-    if (status == AK_OK)
-        end_job(job, "succeeded", NULL);
-    else if (ak_job_cancelled(job))
-        end_job(job, "cancelled", NULL);
-    else if (status != AK_SHUTTING_DOWN || !closing(jobs))
-        end_job(job, "failed", err.text);
-}
-
-static ak_job *next_of(ak_jobs *jobs, const ak_job_kind *kind)
-{
-    for (ak_job *job = jobs->first; job; job = job->next)
-        if (job->kind == kind && !job->taken)
-            return job;
-    return NULL;
-}
-
-static void *runner_main(void *arg)
-{
-    ak_job_runner *runner = arg;
-    ak_jobs *jobs = runner->jobs;
-    char name[16];
-    snprintf(name, sizeof name, "akin-%.10s", runner->kind->name);
-    pthread_setname_np(pthread_self(), name);
-    pthread_mutex_lock(&jobs->lock);
-    while (!jobs->closing) {
-        ak_job *job = next_of(jobs, runner->kind);
-        if (!job) {
-            pthread_cond_wait(&jobs->changed, &jobs->lock);
-            continue;
-        }
-        job->taken = true;
-        pthread_mutex_unlock(&jobs->lock);
-        run_job(job);
-        pthread_mutex_lock(&jobs->lock);
-    }
-    pthread_mutex_unlock(&jobs->lock);
-    return NULL;
-}
-
-// --- telling -----------------------------------------------------------------------------------
-
-static void keep_counts(ak_jobs *jobs, ak_job *job)
-{
-    ak_error err = {0};
-    ak_job_record counts = {
-        .done = job->record.done, .total = job->record.total, .event = job->record.event};
-    memcpy(counts.id, job->record.id, sizeof counts.id);
-    job->keep_due = false;
-    job->kept_s = ak_clock_s();
-    pthread_mutex_unlock(&jobs->lock);
-    if (ak_store_job_count(jobs->server->store, &counts, &err) != AK_OK) // the next one may succeed
-        ak_log(AK_LOG_DEBUG, "job %s: %s", counts.id, err.text);
-    pthread_mutex_lock(&jobs->lock);
-}
-
-static void wait_a_little(ak_jobs *jobs)
-{
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += (long)(TELL_S * 1e9);
-    until.tv_sec += until.tv_nsec / 1000000000;
-    until.tv_nsec %= 1000000000;
-    pthread_cond_timedwait(&jobs->changed, &jobs->lock, &until);
-}
-
-static void *teller_main(void *arg)
-{
-    ak_jobs *jobs = arg;
-    pthread_setname_np(pthread_self(), "akin-jobs");
-    pthread_mutex_lock(&jobs->lock);
-    while (!jobs->closing) {
-        double now = ak_clock_s();
-        ak_job *unkept = NULL;
-        for (ak_job *job = jobs->first; job; job = job->next) {
-            if (job->told_due)
-                tell(job);
-            if (job->keep_due && now - job->kept_s >= KEEP_S)
-                unkept = job;
-        }
-        ak_events_beat(jobs, now);
-        if (unkept)
-            keep_counts(jobs, unkept);
-        else if (jobs->first || jobs->listeners)
-            wait_a_little(jobs);
-        else
-            pthread_cond_wait(&jobs->changed, &jobs->lock);
-    }
-    pthread_mutex_unlock(&jobs->lock);
-    return NULL;
-}
-
-// --- opening and stopping ------------------------------------------------------------------------
+// --- opening and closing ------------------------------------------------------------------------
 
 static const ak_job_kind *kind_named(const char *name)
 {
     for (size_t i = 0; i < AK_JOB_KINDS; i++)
-        if (strcmp(kinds[i]->name, name) == 0)
-            return kinds[i];
+        if (strcmp(ak_job_kinds[i]->name, name) == 0)
+            return ak_job_kinds[i];
     return NULL;
 }
 
@@ -292,39 +114,6 @@ ak_status ak_jobs_open(ak_jobs **out, ak_server *server, ak_error *err)
     }
     *out = jobs;
     return AK_OK;
-}
-
-ak_status ak_jobs_start(ak_jobs *jobs, ak_error *err)
-{
-    int failed = pthread_create(&jobs->teller, NULL, teller_main, jobs);
-    jobs->teller_runs = !failed;
-    for (size_t i = 0; !failed && i < AK_JOB_KINDS; i++) {
-        ak_job_runner *runner = &jobs->runners[i];
-        *runner = (ak_job_runner){.jobs = jobs, .kind = kinds[i]};
-        failed = pthread_create(&runner->thread, NULL, runner_main, runner);
-        runner->runs = !failed;
-    }
-    return failed ? ak_fail_errno(err, failed, "cannot start the threads of jobs") : AK_OK;
-}
-
-void ak_jobs_stop(ak_jobs *jobs)
-{
-    if (!jobs)
-        return;
-    pthread_mutex_lock(&jobs->lock);
-    jobs->closing = true;
-    for (ak_job *job = jobs->first; job; job = job->next)
-        atomic_store(&job->stop, true);
-    ak_events_tell(jobs, NULL);
-    pthread_cond_broadcast(&jobs->changed);
-    pthread_mutex_unlock(&jobs->lock);
-    for (size_t i = 0; i < AK_JOB_KINDS; i++)
-        if (jobs->runners[i].runs)
-            pthread_join(jobs->runners[i].thread, NULL);
-    if (jobs->teller_runs)
-        pthread_join(jobs->teller, NULL);
-    jobs->teller_runs = false;
-    memset(jobs->runners, 0, sizeof jobs->runners);
 }
 
 void ak_jobs_free(ak_jobs *jobs)
@@ -469,7 +258,7 @@ ak_status ak_jobs_cancel(json_t **answer, ak_jobs *jobs, const ak_job_kind *kind
         job->taken = true; // nobody else's now
     pthread_mutex_unlock(&jobs->lock);
     if (unbegun)
-        end_job(job, "cancelled", NULL);
+        ak_job_end(job, "cancelled", NULL);
     pthread_mutex_lock(&jobs->lock);
     if (status == AK_OK)
         *answer = ak_job_json(job);
@@ -545,82 +334,4 @@ bool ak_jobs_busy(ak_jobs *jobs, const ak_job_kind *kind)
         busy = busy || job->kind == kind;
     pthread_mutex_unlock(&jobs->lock);
     return busy;
-}
-
-// --- the runner's ------------------------------------------------------------------------------
-
-ak_server *ak_job_server(const ak_job *job)
-{
-    return job->jobs->server;
-}
-
-const char *ak_job_id(const ak_job *job)
-{
-    return job->record.id;
-}
-
-const atomic_bool *ak_job_stop(const ak_job *job)
-{
-    return &job->stop;
-}
-
-bool ak_job_cancelled(ak_job *job)
-{
-    pthread_mutex_lock(&job->jobs->lock);
-    bool cancelled = job->record.cancel;
-    pthread_mutex_unlock(&job->jobs->lock);
-    return cancelled;
-}
-
-json_t *ak_job_request(const ak_job *job)
-{
-    return json_loads(job->record.request, 0, NULL);
-}
-
-json_t *ak_job_result(const ak_job *job)
-{
-    return json_loads(job->record.result, 0, NULL);
-}
-
-void ak_job_progress(ak_job *job, int64_t done, int64_t total, double left_s, const json_t *note)
-{
-    double now = ak_clock_s();
-    json_t *fresh = note ? json_deep_copy(note) : NULL, *old;
-    pthread_mutex_lock(&job->jobs->lock);
-    if (done < job->sampled_done || !job->sampled_s) { // another stage, or the first call
-        job->rate = 0;
-        job->sampled_s = now;
-        job->sampled_done = done;
-    } else if (now - job->sampled_s >= SAMPLE_S) {
-        double rate = (double)(done - job->sampled_done) / (now - job->sampled_s);
-        job->rate = job->rate > 0 ? job->rate + SMOOTH * (rate - job->rate) : rate;
-        job->sampled_s = now;
-        job->sampled_done = done;
-    }
-    job->record.done = done;
-    job->record.total = total;
-    job->left_s = left_s;
-    job->told_due = job->keep_due = true;
-    old = job->note;
-    job->note = fresh;
-    pthread_mutex_unlock(&job->jobs->lock);
-    json_decref(old);
-}
-
-ak_status ak_job_keep(ak_job *job, json_t *result, const json_t *report, ak_error *err)
-{
-    char *text = json_dumps(result, JSON_COMPACT);
-    char *report_text = report ? json_dumps(report, JSON_COMPACT) : NULL;
-    if (!text || (report && !report_text)) {
-        free(text);
-        free(report_text);
-        return ak_fail(err, AK_OUT_OF_MEMORY, "no memory for what a job has found");
-    }
-    pthread_mutex_lock(&job->jobs->lock);
-    replace(&job->record.result, text);
-    if (report)
-        replace(&job->record.report, report_text);
-    tell(job);
-    pthread_mutex_unlock(&job->jobs->lock);
-    return ak_store_job_set(job->jobs->server->store, &job->record, err);
 }

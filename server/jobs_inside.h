@@ -1,4 +1,4 @@
-// Jobs in memory, for jobs.c, job_json.c and events.c.
+// Jobs in memory, for jobs.c, jobs_run.c, job_json.c and events.c.
 #ifndef AK_SERVER_JOBS_INSIDE_H
 #define AK_SERVER_JOBS_INSIDE_H
 
@@ -52,7 +52,12 @@ json_t *ak_job_record_json(const ak_job_record *record, double rate, double left
 json_t *ak_job_json(const ak_job *job); // under the lock
 double ak_job_left(const ak_job *job);  // likewise
 
+extern const ak_job_kind *const ak_job_kinds[AK_JOB_KINDS];
+
 void ak_job_release(ak_job *job); // under the lock; frees the last one
+
+// jobs_run.c. The end of a job in the list, kept and told; not under the lock.
+void ak_job_end(ak_job *job, const char *state, const char *error);
 
 // events.c, under the lock.
 void ak_events_tell(ak_jobs *jobs, const ak_job *job); // to who listens to it; NULL: to all
