@@ -18,7 +18,6 @@ chosen by what is measured here, but what --set says. Each figure is of one seed
 """
 import argparse
 import hashlib
-import io
 import json
 import os
 import pathlib

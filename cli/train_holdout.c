@@ -36,12 +36,8 @@ ak_status ak_train_holdout_new(ak_train_holdout **out, const char *path, const a
                             !(h->labels = ak_alloc(set.n, sizeof *h->labels))))
         status = ak_fail(err, AK_OUT_OF_MEMORY, "no memory for a hold-out of %zu pictures", set.n);
     for (size_t i = 0; i < h->n && status == AK_OK; i++) {
-        ak_image small = {0};
-        status = ak_image_resize(&small, &set.items[i].image, h->side, h->side, err);
-        if (status == AK_OK)
-            memcpy(h->pixels + i * bytes, small.rgb, bytes);
+        status = ak_image_square(h->pixels + i * bytes, h->side, &set.items[i].image, err);
         h->labels[i] = (int32_t)set.items[i].label;
-        ak_image_clear(&small);
     }
     ak_pictures_clear(&set);
     if (status != AK_OK) {

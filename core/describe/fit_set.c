@@ -6,7 +6,6 @@
 
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 enum { WHOLE, PART_A, PART_B, COPY };
 
@@ -70,18 +69,15 @@ ak_status ak_fit_input(uint8_t *input, int side, const ak_fit_set *set, size_t r
     const size_t i = what == WHOLE ? row : (row - set->n) % m;
     const ak_image *picture = set->picture(set->arg, i);
     const ak_random r = ak_random_stream(set->seed, 0xf175, (uint32_t)i, what == COPY);
-    ak_image part = {0}, small = {0};
+    ak_image part = {0};
     if (!picture)
         return ak_fail(err, AK_SHUTTING_DOWN, "stopped when it was asked to");
     if (what == COPY)
         return copy_of(input, side, picture, r, err);
     ak_status status = what == WHOLE ? AK_OK : part_of(&part, picture, r, what - PART_A, err);
     if (status == AK_OK)
-        status = ak_image_resize(&small, what == WHOLE ? picture : &part, side, side, err);
-    if (status == AK_OK)
-        memcpy(input, small.rgb, 3 * (size_t)side * (size_t)side);
+        status = ak_image_square(input, side, what == WHOLE ? picture : &part, err);
     ak_image_clear(&part);
-    ak_image_clear(&small);
     return status;
 }
 

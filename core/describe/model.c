@@ -199,12 +199,7 @@ size_t ak_model_input_bytes(const ak_model *m)
 
 ak_status ak_model_prepare(uint8_t *input, const ak_model *m, const ak_image *pixels, ak_error *err)
 {
-    ak_image small = {0};
-    ak_status status = ak_image_resize(&small, pixels, m->side, m->side, err);
-    if (status == AK_OK)
-        memcpy(input, small.rgb, ak_model_input_bytes(m));
-    ak_image_clear(&small);
-    return status;
+    return ak_image_square(input, m->side, pixels, err);
 }
 
 // --- the embedder ------------------------------------------------------------------------------

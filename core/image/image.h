@@ -53,6 +53,9 @@ ak_status ak_image_decode(ak_image *image, ak_bytes bytes, int least_side,
 // target's), bilinear when it grows. src and dst may not be the same.
 ak_status ak_image_resize(ak_image *dst, const ak_image *src, int width, int height, ak_error *err);
 
+// The picture stretched to a square, as networks take it. out (side, side, 3).
+ak_status ak_image_square(uint8_t *out, int side, const ak_image *src, ak_error *err);
+
 ak_status ak_image_crop(ak_image *dst, const ak_image *src, int x, int y, int width, int height,
                         ak_error *err);
 

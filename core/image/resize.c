@@ -158,3 +158,13 @@ done:
     taps_clear(&down);
     return status;
 }
+
+ak_status ak_image_square(uint8_t *out, int side, const ak_image *src, ak_error *err)
+{
+    ak_image small = {0};
+    ak_status status = ak_image_resize(&small, src, side, side, err);
+    if (status == AK_OK)
+        memcpy(out, small.rgb, 3 * (size_t)side * (size_t)side);
+    ak_image_clear(&small);
+    return status;
+}

@@ -303,7 +303,9 @@ static ak_status choose(ak_buf *out, ak_interpolation *told, choosing *c, json_t
         status = choose_factor(out, told, c, training, err);
     if (status == AK_OK && decides && recipe->train.whitening)
         status = choose_whitening(out, told, c, training, err);
-    return status == AK_OK ? build(out, c, told->factor, told->whitening, training, err) : status;
+    if (status != AK_OK || (decides && told->whitening)) // then it is what was built last
+        return status;
+    return build(out, c, told->factor, told->whitening, training, err);
 }
 
 ak_status ak_interpolate(ak_buf *out, ak_interpolation *told, const ak_rundir *rundir,

@@ -90,14 +90,9 @@ static ak_status cluster(ak_tuner *t, ak_error *err)
     ak_status status =
         inputs && x ? AK_OK : ak_fail(err, AK_OUT_OF_MEMORY, "no memory for clusters");
     for (size_t first = 0; first < pictures->n && status == AK_OK; first += t->rows) {
-        for (size_t i = 0; i < t->rows && first + i < pictures->n && status == AK_OK; i++) {
-            ak_image small = {0};
-            status = ak_image_resize(&small, &pictures->items[first + i].image, (int)side,
-                                     (int)side, err);
-            if (status == AK_OK)
-                memcpy(inputs + i * bytes, small.rgb, bytes);
-            ak_image_clear(&small);
-        }
+        for (size_t i = 0; i < t->rows && first + i < pictures->n && status == AK_OK; i++)
+            status = ak_image_square(inputs + i * bytes, (int)side,
+                                     &pictures->items[first + i].image, err);
         if (status == AK_OK)
             status = ak_dnn_forward(t->teacher, x + first * f, inputs, err);
     }

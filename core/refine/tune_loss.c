@@ -1,5 +1,6 @@
 #include "core/refine/tune_loss.h"
 
+#include "core/describe/whitening.h"
 #include "core/nn/head.h"
 #include "core/objective/objective.h"
 #include "core/refine/distil.h"
@@ -200,35 +201,25 @@ static void describe(ak_tune_loss *l, float *y, const float *x)
                 l->centred, (int)f, l->weights, (int)f, 0, y, (int)l->dims);
 }
 
-ak_status ak_tune_loss_cluster(ak_tune_loss *l, const float *x, uint64_t seed, ak_error *err)
+ak_status ak_tune_loss_cluster(ak_tune_loss *l, float *x, uint64_t seed, ak_error *err)
 {
     const size_t n = l->set->pictures.n, f = l->features, d = l->dims;
     const size_t k = n / l->recipe->train.cluster > 2 ? n / l->recipe->train.cluster : 2;
-    float *y = ak_alloc(n, d * sizeof *y), *centred = ak_alloc(n, f * sizeof *centred);
+    float *y = ak_alloc(n, d * sizeof *y);
     l->clusters = k;
     l->centres = ak_alloc(k, d * sizeof(float));
     l->dcentres = ak_alloc(k, d * sizeof(float));
     l->cluster = ak_alloc(n, sizeof *l->cluster);
     l->kinds = ak_alloc(l->n, sizeof *l->kinds);
     l->cluster_work = ak_alloc(ak_objective_work(l->proxies, l->n, d, 0, k), sizeof(float));
-    ak_status status =
-        y && centred && l->centres && l->dcentres && l->cluster && l->kinds && l->cluster_work
-            ? AK_OK
-            : ak_fail(err, AK_OUT_OF_MEMORY, "no memory for clusters");
-    for (size_t i = 0; i < n && status == AK_OK; i++)
-        for (size_t j = 0; j < f; j++)
-            centred[i * f + j] = x[i * f + j] - l->parts->mean[j];
-    if (status == AK_OK)
-        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)n, (int)d, (int)f, 1, centred,
-                    (int)f, l->weights, (int)f, 0, y, (int)d);
-    for (size_t i = 0; i < n && status == AK_OK; i++) {
-        float length = cblas_snrm2((int)d, y + i * d, 1);
-        cblas_sscal((int)d, length > 0 ? 1 / length : 0, y + i * d, 1);
-    }
-    if (status == AK_OK)
+    ak_status status = y && l->centres && l->dcentres && l->cluster && l->kinds && l->cluster_work
+                           ? AK_OK
+                           : ak_fail(err, AK_OUT_OF_MEMORY, "no memory for clusters");
+    if (status == AK_OK) {
+        ak_whitening_apply(y, x, l->parts->mean, l->weights, n, f, d);
         status = ak_kmeans(l->centres, l->cluster, y, n, d, k, seed, err);
+    }
     free(y);
-    free(centred);
     return status;
 }
 

@@ -19,8 +19,9 @@ ak_status ak_tune_loss_new(ak_tune_loss **out, const ak_model_parts *parts, size
 void ak_tune_loss_free(ak_tune_loss *loss);
 
 // What the incumbent sees as of one kind: clusters of its descriptors of the whole pictures. x
-// (pictures, features) by the incumbent. To be called once where the recipe gives them a weight.
-ak_status ak_tune_loss_cluster(ak_tune_loss *loss, const float *x, uint64_t seed, ak_error *err);
+// (pictures, features) by the incumbent, overwritten. To be called once where the recipe gives them
+// a weight.
+ak_status ak_tune_loss_cluster(ak_tune_loss *loss, float *x, uint64_t seed, ak_error *err);
 
 // chosen (n): places in the set; x, teacher (2n, features): first views, then second views. dx (2n,
 // features) and dhead (the head's parameters) are overwritten. Returns the weighted sum.
