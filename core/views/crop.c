@@ -120,13 +120,3 @@ void ak_crop_resize(float *view, int side, const ak_image *picture, ak_box b, fl
     }
     columns(view, s.rows, b.h, side, side);
 }
-
-void ak_crop_enlarge(float *view, int side, const float *small, int from, float *work)
-{
-    scratch s = lay_out(work, from, from, side);
-    for (int y = 0; y < from; y++) {
-        memcpy(s.line, small + 3 * (size_t)y * (size_t)from, 3 * (size_t)from * sizeof *small);
-        row(s.rows + 3 * (size_t)y * (size_t)side, &s, s.line, side);
-    }
-    columns(view, s.rows, from, side, side);
-}

@@ -16,7 +16,7 @@ const ak_field ak_view_fields[] = {
     REAL(area_least, 0.001, 1, "smallest crop, share of the picture's area"),
     REAL(area_most, 0.001, 1, "largest crop, share of the picture's area"),
     REAL(aspect_most, 1, 10, "width : height of a crop, between 1 / this and this"),
-    PROBABILITY(shrink, "made smaller and scaled up"),
+    PROBABILITY(shrink, "made and spoilt smaller, then scaled up"),
     REAL(shrink_least, 0.05, 1, "smallest side of it, share of the side"),
     REAL(shrink_most, 0.05, 1, "largest side of it, share of the side"),
     PROBABILITY(mirror, "left and right change places"),

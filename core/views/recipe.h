@@ -8,7 +8,7 @@
 typedef struct {
     float area_least, area_most; // of the crop, as shares of the picture
     float aspect_most;           // width : height between 1 / this and this
-    float shrink;                // made at a share of the side and scaled up
+    float shrink;                // made and spoilt at a share of the side, then scaled up
     float shrink_least, shrink_most;
     float mirror;
     float jitter;

@@ -24,9 +24,6 @@ ak_box ak_crop_choose(int width, int height, const ak_view_recipe *recipe, ak_ra
 size_t ak_crop_work(int width, int height, int side);
 void ak_crop_resize(float *view, int side, const ak_image *picture, ak_box box, float *work);
 
-// The view `from` pixels wide and high scaled to `side`, which is larger.
-void ak_crop_enlarge(float *view, int side, const float *small, int from, float *work);
-
 // Colours as one matrix: colour' = m (colour, 1).
 typedef struct {
     float m[3][4];

@@ -1,8 +1,10 @@
 // Views: a random part of a picture, resized, mirrored, recoloured, and spoilt as copies are.
 //
-// In this order: crop, shrink, mirror, jitter, grey, cast, blur, solarise, jpeg, erase. Crop,
-// mirror, jitter and grey draw from the view's stream one after the other; each of the others has a
-// part of the stream to itself, so that none shifts the numbers of another.
+// In this order: crop, mirror, jitter, grey, cast, blur, solarise, jpeg, erase. `shrink` makes a
+// view at a smaller side up to jpeg and scales it up then, as a picture that was saved small is
+// shown: the squares of a JPEG grow with it. Crop, mirror, jitter and grey draw from the view's
+// stream one after the other; each of the others has a part of the stream to itself, so that none
+// shifts the numbers of another.
 #ifndef AK_VIEWS_VIEWS_H
 #define AK_VIEWS_VIEWS_H
 

@@ -246,6 +246,29 @@ static void shrunk_views_lose_their_detail(void **state)
     }
 }
 
+// What is done before the scaling up, recompression above all, is done to the small view.
+static void shrunk_views_are_small_views_scaled_up(void **state)
+{
+    (void)state;
+    ak_view_recipe small = AK_VIEW_RECIPE_DEFAULT, shrunk;
+    small.jpeg = small.blur = 1;
+    small.jpeg_most = small.jpeg_least;
+    shrunk = small;
+    shrunk.shrink = 1;
+    shrunk.shrink_least = shrunk.shrink_most = 0.5f;
+    for (uint32_t i = 0; i < 20; i++) {
+        uint8_t view[BYTES], less[BYTES];
+        ak_image want = {0}, at_half = {SIDE / 2, SIDE / 2, less};
+        view_of(view, i, &shrunk);
+        ak_view_make(less, SIDE / 2, &set.items[i % set.n].image, &small,
+                     ak_random_stream(7, 0, i, 1), work);
+        assert_int_equal(ak_image_resize(&want, &at_half, SIDE, SIDE, NULL), AK_OK);
+        for (int j = 0; j < BYTES; j++)
+            assert_in_range(view[j] - want.rgb[j] + 1, 0, 2);
+        ak_image_clear(&want);
+    }
+}
+
 static void solarised_samples_are_inverted_from_the_threshold_on(void **state)
 {
     (void)state;
@@ -380,6 +403,7 @@ int main(void)
         cmocka_unit_test(blur_is_the_slow_gaussian),
         cmocka_unit_test(a_wide_blur_of_a_large_view_stays_within_its_scratch),
         cmocka_unit_test(shrunk_views_lose_their_detail),
+        cmocka_unit_test(shrunk_views_are_small_views_scaled_up),
         cmocka_unit_test(solarised_samples_are_inverted_from_the_threshold_on),
         cmocka_unit_test(a_low_quality_changes_more_than_a_high_one),
         cmocka_unit_test(an_erased_rectangle_has_its_share_and_its_filling),
