@@ -40,30 +40,15 @@ static bool in_stage(const run *r, const char *stage)
 
 // --- training ----------------------------------------------------------------------------------
 
-// What the worker leaves: {"pictures": ["<sha256>", ...]}.
+// What the candidate was trained on measures nothing from now on.
 static ak_status keep_trained(run *r, const char *model, ak_error *err)
 {
-    ak_buf file = {0};
-    ak_status status = ak_rundir_read(&file, r->folder, AK_RUN_TRAINED, err);
-    json_t *trained = status == AK_OK ? json_loadb((const char *)file.at, file.n, 0, NULL) : NULL;
-    json_t *list = json_is_array(trained) ? trained : json_object_get(trained, "pictures"), *item;
-    size_t n = json_array_size(list), i, found = 0;
-    ak_sha256 *sums = ak_alloc(n + 1, sizeof *sums);
-    if (status == AK_OK && !json_is_array(list))
-        status = ak_fail(err, AK_CORRUPT, "%s of the run cannot be read", AK_RUN_TRAINED);
-    if (status == AK_OK && !sums)
-        status = ak_fail(err, AK_OUT_OF_MEMORY, "no memory for %zu sums", n);
-    if (status == AK_OK) {
-        json_array_foreach(list, i, item)
-        {
-            const char *hex = json_string_value(item);
-            found += hex && ak_sha256_parse(&sums[found], hex, strlen(hex));
-        }
-        status = ak_store_trained(r->server->store, model, sums, found, err);
-    }
+    ak_sha256 *sums = NULL;
+    size_t n = 0;
+    ak_status status = ak_rundir_trained_read(&sums, &n, r->folder, err);
+    if (status == AK_OK)
+        status = ak_store_trained(r->server->store, model, sums, n, err);
     free(sums);
-    json_decref(trained);
-    ak_buf_clear(&file);
     return status;
 }
 

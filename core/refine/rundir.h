@@ -145,4 +145,9 @@ ptrdiff_t ak_rundir_find(const ak_rundir *rundir, const ak_sha256 *sum);
 ak_status ak_rundir_write(const char *folder, const char *name, ak_bytes bytes, ak_error *err);
 ak_status ak_rundir_read(ak_buf *out, const char *folder, const char *name, ak_error *err);
 
+// trained.json. The caller frees *sums. AK_CORRUPT when it is no list of sums.
+ak_status ak_rundir_trained_write(const char *folder, const ak_sha256 *sums, size_t n,
+                                  ak_error *err);
+ak_status ak_rundir_trained_read(ak_sha256 **sums, size_t *n, const char *folder, ak_error *err);
+
 #endif

@@ -204,20 +204,16 @@ static json_t *lineage(const worker *w)
 // Every picture that had a part in it, those that chose the factor among them.
 static ak_status write_trained(const worker *w, ak_error *err)
 {
-    json_t *sums = json_array();
-    char hex[AK_SHA256_HEX + 1];
-    for (size_t i = 0; i < w->set.pictures.n + w->set.held_n; i++) {
+    size_t n = w->set.pictures.n + w->set.held_n;
+    ak_sha256 *sums = ak_alloc(n, sizeof *sums);
+    if (!sums)
+        return ak_fail(err, AK_OUT_OF_MEMORY, "no memory for %zu sums", n);
+    for (size_t i = 0; i < n; i++) {
         size_t row = i < w->set.pictures.n ? w->set.rows[i] : w->set.held[i - w->set.pictures.n];
-        ak_sha256_hex(hex, &w->rundir->pictures[row].sha256);
-        json_array_append_new(sums, json_string(hex));
+        sums[i] = w->rundir->pictures[row].sha256;
     }
-    json_t *object = json_pack("{s:s, s:o}", "run", w->rundir->run.id, "sha256", sums);
-    char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
-    ak_status status = text ? ak_rundir_write(w->folder, AK_RUN_TRAINED,
-                                              (ak_bytes){(const uint8_t *)text, strlen(text)}, err)
-                            : ak_fail(err, AK_OUT_OF_MEMORY, "no memory for %s", AK_RUN_TRAINED);
-    free(text);
-    json_decref(object);
+    ak_status status = ak_rundir_trained_write(w->folder, sums, n, err);
+    free(sums);
     return status;
 }
 

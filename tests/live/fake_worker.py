@@ -33,7 +33,7 @@ def propose(folder):
     with open(f"{folder}/pictures.jsonl", encoding="utf-8") as rows:
         sums = [row["sha256"] for row in map(json.loads, rows) if row.get("role") == "train"]
     with open(f"{folder}/trained.json", "w", encoding="utf-8") as out:
-        json.dump({"pictures": sums}, out)
+        json.dump({"sha256": sums}, out)
 
 
 def judge(folder, passed):

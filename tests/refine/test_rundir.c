@@ -138,6 +138,35 @@ static void what_was_added_is_read_back(void **state)
     assert_int_equal(access(folder, F_OK), -1);
 }
 
+static void what_was_trained_on_is_read_back_or_said_to_be_damaged(void **state)
+{
+    (void)state;
+    ak_error err = {0};
+    ak_run run = a_run();
+    char folder[64];
+    ak_sha256 sums[3] = {sum_of(3), sum_of(1), sum_of(2)}, *back;
+    size_t n;
+    rig_folder(folder);
+    make(folder, &run);
+    for (size_t wanted = 0; wanted <= 3; wanted += 3) {
+        assert_int_equal(ak_rundir_trained_write(folder, sums, wanted, &err), AK_OK);
+        assert_int_equal(ak_rundir_trained_read(&back, &n, folder, &err), AK_OK);
+        assert_int_equal(n, wanted);
+        assert_memory_equal(back, sums, n * sizeof *sums);
+        free(back);
+    }
+    static const char *const damaged[] = {
+        "", "{", "[]", "{\"sha256\": 1}", "{\"sha256\": [7]}", "{\"sha256\": [\"ab\"]}"};
+    for (size_t i = 0; i < sizeof damaged / sizeof *damaged; i++) {
+        ak_bytes bytes = {(const uint8_t *)damaged[i], strlen(damaged[i])};
+        assert_int_equal(ak_rundir_write(folder, AK_RUN_TRAINED, bytes, &err), AK_OK);
+        assert_int_equal(ak_rundir_trained_read(&back, &n, folder, &err), AK_CORRUPT);
+        assert_non_null(strstr(err.text, AK_RUN_TRAINED));
+        assert_null(back);
+    }
+    ak_rundir_delete(folder, &err);
+}
+
 static void a_killed_creator_leaves_nothing_that_looks_whole(void **state)
 {
     (void)state;
@@ -308,6 +337,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_was_added_is_read_back),
+        cmocka_unit_test(what_was_trained_on_is_read_back_or_said_to_be_damaged),
         cmocka_unit_test(a_killed_creator_leaves_nothing_that_looks_whole),
         cmocka_unit_test(too_little_to_train_on_is_refused_with_the_least_number),
         cmocka_unit_test(every_damaged_file_is_named),
