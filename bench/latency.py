@@ -27,7 +27,6 @@ from server import BIN, ROOT, Server, run_json  # noqa: E402
 C = "/v1/collections/photos"
 CONNECTIONS = 8
 AT_MOST = 1.5
-ENDED = ("succeeded", "failed", "cancelled")
 
 
 class Asker:
@@ -91,24 +90,6 @@ def figures(rows):
     return result
 
 
-def follow(server, place):
-    """Waits for a job's end: its last state."""
-    while True:
-        job = json.loads(server.call("GET", place)[1])
-        if job["state"] in ENDED:
-            return job
-        time.sleep(0.2)
-
-
-def begin(server, path, body):
-    """The place of the job that the request began."""
-    status, answer = server.call("POST", path, json.dumps(body))
-    if status != 202:
-        raise SystemExit(f"POST {path}: {status} {answer[:500]!r}")
-    job = json.loads(answer)["id"]
-    return f"/v1/admin/training-runs/{job}" if path.endswith("training-runs") else f"/v1/jobs/{job}"
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--rate", type=float, default=20, help="searches a second")
@@ -128,10 +109,10 @@ def main():
         time.sleep(options.idle)
         results["idle"] = figures(asker.stop())
 
-        place = begin(server, "/v1/admin/training-runs", {"budget_s": options.budget,
+        place = server.begin("/v1/admin/training-runs", {"budget_s": options.budget,
                                                           "promote": "ask", "seed": 1})
         asker = Asker(server, pictures, ids, options.rate)
-        run = follow(server, place)
+        run = server.follow(place)
         results["training run"] = {**figures(asker.stop()), "state": run["state"],
                                    "decision": run["decision"], "reason": run["reason"]}
 
@@ -140,9 +121,9 @@ def main():
         other = json.loads(server.call("POST", "/v1/admin/models",
                                        akin_checkpoint.other_model(checkpoint),
                                        "application/octet-stream")[1])["id"]
-        place = begin(server, f"/v1/admin/models/{other}:promote", {})
+        place = server.begin(f"/v1/admin/models/{other}:promote", {})
         asker = Asker(server, pictures, ids, options.rate)
-        results["re-embedding"] = {"state": follow(server, place)["state"],
+        results["re-embedding"] = {"state": server.follow(place)["state"],
                                    **figures(asker.stop())}
     idle = results["idle"]["all"]["p99"]
     for name, row in results.items():

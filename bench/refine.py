@@ -13,8 +13,10 @@ flickr   the shipped encoder on flickr.tar, which no encoder was trained on: the
 poison   runs that must be refused: pictures of one colour, feedback by chance, a rate that is a
          hundred times too high.
 
-Runs are made from files (`akin refine --make`), as the daemon makes them from its store. Nothing is
-chosen by what is measured here, but what --set says. Each figure is of one seed; the spread is shown.
+The pictures are uploaded to a server that has the encoder to start with, and its worker runs. With
+--set, which a server does not take, and for what must be refused, runs are made from files (`akin
+refine --make`), as the daemon makes them from its store. Nothing is chosen by what is measured here,
+but what --set says. Each figure is of one seed; the spread is shown.
 """
 import argparse
 import hashlib
@@ -32,7 +34,7 @@ import time
 import zlib
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "parts"))
-from server import BIN, ROOT, run_json  # noqa: E402
+from server import BIN, ROOT, Server, run_json  # noqa: E402
 
 TARGET_NEW, TARGET_OLD = 3.0, -0.5  # points of mAP
 HELD_OUT = 40  # classes
@@ -104,6 +106,25 @@ def refine(folder, options, seed, *more):
             "factor": last["factor"], "whitening": last["whitening"]}
 
 
+def serve_and_refine(candidate, options, seed, model, data):
+    """The same on a server that the pictures are uploaded to. candidate: where that model goes."""
+    with Server(None, "--model", model) as server:
+        began = time.monotonic()
+        run_json(BIN, "import", data, "--server", server.url, "--collection", "photos", "--json")
+        uploaded = time.monotonic() - began
+        began = time.monotonic()
+        run = server.follow(server.begin("/v1/admin/training-runs", {
+            "budget_s": int(options.budget), "seed": seed, "promote": "auto"}))
+        took = {"uploaded_s": uploaded, "worked_s": time.monotonic() - began}
+        if run["state"] != "succeeded":
+            return {"passed": False, "reason": run["error"], **took}
+        if run["model"]:
+            status, file = server.call("GET", f"/v1/admin/models/{run['model']}/checkpoint")
+            if status == 200:
+                candidate.write_bytes(file)
+        return {**run["report"], **took, "passed": run["decision"] == "promoted"}
+
+
 def shown(verdict):
     state = "passed" if verdict["passed"] else "refused"
     lines = [f"  {state} after {verdict['worked_s']:.0f} s: {verdict['reason']}"]
@@ -152,10 +173,14 @@ def part_shifted(packs, folder, options):
     rows = []
     for seed in range(1, options.seeds + 1):
         run = folder / f"shifted-{seed}"
-        verdict = refine(run, options, seed, "--data", learn, "--model", base,
-                         *(["--old", options.old, "--trained"] if options.old else []))
-        after = measured(run / "candidate.model", test, old) \
-            if (run / "candidate.model").exists() else before
+        candidate = run / "candidate.model"
+        if options.set or options.old:
+            verdict = refine(run, options, seed, "--data", learn, "--model", base,
+                             *(["--old", options.old, "--trained"] if options.old else []))
+        else:
+            run.mkdir()
+            verdict = serve_and_refine(candidate, options, seed, base, learn)
+        after = measured(candidate, test, old) if candidate.exists() else before
         rows.append({"seed": seed, "after": after, "verdict": verdict})
         print(f"seed {seed}: " + ", ".join(f"{k} {before[k]:.2f} -> {after[k]:.2f} "
                                            f"({after[k] - before[k]:+.2f})" for k in before))
@@ -171,8 +196,9 @@ def part_shifted(packs, folder, options):
 def part_flickr(packs, folder, options):
     rows = []
     for seed in range(1, options.seeds + 1):
-        verdict = refine(folder / f"flickr-{seed}", options, seed, "--data", packs / "flickr.tar",
-                         "--model", ROOT / "models/akin.model")
+        shipped, data = ROOT / "models/akin.model", packs / "flickr.tar"
+        verdict = refine(folder / f"flickr-{seed}", options, seed, "--data", data, "--model", shipped) \
+            if options.set else serve_and_refine(folder / "candidate.model", options, seed, shipped, data)
         print(f"flickr, seed {seed}\n{shown(verdict)}", flush=True)
         rows.append(verdict)
     return {"runs": rows}

@@ -263,6 +263,7 @@ static ak_status finish(const ak_trainer *trainer, const ak_pictures *pictures, 
                             .power = describe->power,
                             .shrink = describe->shrink,
                             .colour = describe->colour,
+                            .layout = describe->layout,
                             .training = training};
     sample s = {pictures, ak_alloc(pictures->n, sizeof *s.chosen)};
     if (!s.chosen)

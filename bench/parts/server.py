@@ -35,14 +35,14 @@ def median(values):
 class Server:
     """`akin serve` on a free port, with its data in `data` or in a folder that goes with it."""
 
-    def __init__(self, data=None):
+    def __init__(self, data=None, *more):
         self.folder = tempfile.mkdtemp(prefix="akin-bench-")
         self.data = str(data or pathlib.Path(self.folder) / "data")
         self.log_path = pathlib.Path(self.folder) / "log"
         with open(self.log_path, "w", encoding="utf-8") as log:
             self.process = subprocess.Popen(
-                [BIN, "serve", "--data", self.data, "--listen", "127.0.0.1:0"], stdout=log,
-                stderr=log)
+                [BIN, "serve", "--data", self.data, "--listen", "127.0.0.1:0", *map(str, more)],
+                stdout=log, stderr=log)
         self.port = self.wait(self.find_port, "does not listen")
         self.url = f"http://127.0.0.1:{self.port}"
         self.wait(lambda: self.call("GET", "/readyz")[0] == 200, "is not ready")
@@ -72,6 +72,22 @@ class Server:
         finally:
             if own is not connection:
                 own.close()
+
+    def begin(self, path, body):
+        """The place of the job that the request began."""
+        status, answer = self.call("POST", path, json.dumps(body))
+        if status != 202:
+            raise SystemExit(f"POST {path}: {status} {answer[:500]!r}")
+        job = json.loads(answer)["id"]
+        return f"{path}/{job}" if path.endswith("training-runs") else f"/v1/jobs/{job}"
+
+    def follow(self, place):
+        """Waits for a job's end: its last state."""
+        while True:
+            job = json.loads(self.call("GET", place)[1])
+            if job["ended_at"]:
+                return job
+            time.sleep(0.2)
 
     def memory(self, name="VmRSS"):
         """MiB of VmRSS, resident now, or VmHWM, the most that was."""

@@ -1,13 +1,15 @@
 // Reading models and running them. What is fitted in model_build.c is applied here, by the same
-// steps: prepare -> raw_vectors (features | colour) -> whitening.
+// steps: prepare -> raw_vectors (features | colour) -> whitening; the layout comes beside that.
 #include "core/describe/model.h"
 
 #include "core/base/file.h"
 #include "core/base/hash.h"
 #include "core/describe/colour.h"
+#include "core/describe/layout.h"
 #include "core/describe/model_inside.h"
 #include "core/describe/whitening.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,12 +29,13 @@ static ak_status read_config(ak_model *m, const json_t *config, ak_error *err)
     struct {
         const char *group, *key;
         double least, most, value;
-    } f[] = {{"input", "side", 8, 1024, 0},
-             {"descriptor", "dims", 1, 4096, 0},
-             {"descriptor", "colour", 0, 1000, 0},
-             {"descriptor", "power", 0, 2, 0},
-             {"descriptor", "shrink", 0, 10, 0}};
-    for (size_t i = 0; i < sizeof f / sizeof *f; i++) {
+    } f[] = {{"input", "side", 8, 1024, 0},        {"descriptor", "dims", 1, 4096, 0},
+             {"descriptor", "colour", 0, 1000, 0}, {"descriptor", "power", 0, 2, 0},
+             {"descriptor", "shrink", 0, 10, 0},   {"descriptor", "layout", 0, 1000, 0}};
+    const size_t all = sizeof f / sizeof *f;
+    // Models from before there was a layout do not name it.
+    const bool layout = json_object_get(json_object_get(config, "descriptor"), "layout");
+    for (size_t i = 0; i < all - !layout; i++) {
         ak_status status =
             number(&f[i].value, config, f[i].group, f[i].key, f[i].least, f[i].most, err);
         if (status != AK_OK)
@@ -43,6 +46,7 @@ static ak_status read_config(ak_model *m, const json_t *config, ak_error *err)
     m->colour = (float)f[2].value;
     m->power = (float)f[3].value;
     m->shrink = (float)f[4].value;
+    m->layout = (float)f[5].value;
     m->net = AK_RN10;
     m->head = AK_HEAD_PROJECTION;
     ak_status status = ak_fields_read(&m->net, ak_resnet_fields, json_object_get(config, "encoder"),
@@ -189,7 +193,7 @@ const char *ak_model_id(const ak_model *m)
 
 int ak_model_dims(const ak_model *m)
 {
-    return (int)m->dims;
+    return (int)m->dims + (m->layout > 0 ? AK_LAYOUT_DIMS : 0);
 }
 
 size_t ak_model_input_bytes(const ak_model *m)
@@ -207,7 +211,8 @@ ak_status ak_model_prepare(uint8_t *input, const ak_model *m, const ak_image *pi
 struct ak_embedder {
     const ak_model *model;
     ak_features *features;
-    float *pooled, *raw; // (AK_EMBED_BATCH, features), (AK_EMBED_BATCH, raw)
+    // (AK_EMBED_BATCH, features), (AK_EMBED_BATCH, raw), (AK_EMBED_BATCH, dims)
+    float *pooled, *raw, *whitened;
 };
 
 ak_status ak_embedder_new(ak_embedder **out, const ak_model *model, ak_precision precision,
@@ -225,7 +230,8 @@ ak_status ak_embedder_new(ak_embedder **out, const ak_model *model, ak_precision
                                        model->stats, type, err);
     e->pooled = ak_alloc(AK_EMBED_BATCH * model->graph.features, sizeof(float));
     e->raw = ak_alloc(AK_EMBED_BATCH * model->raw, sizeof(float));
-    if (status == AK_OK && (!e->pooled || !e->raw))
+    e->whitened = ak_alloc(AK_EMBED_BATCH * model->dims, sizeof(float));
+    if (status == AK_OK && (!e->pooled || !e->raw || !e->whitened))
         status = ak_fail(err, AK_OUT_OF_MEMORY, "no memory for an encoder");
     if (status != AK_OK) {
         ak_embedder_free(e);
@@ -242,6 +248,7 @@ void ak_embedder_free(ak_embedder *e)
     ak_features_free(e->features);
     free(e->pooled);
     free(e->raw);
+    free(e->whitened);
     free(e);
 }
 
@@ -265,18 +272,41 @@ ak_status ak_raw_vectors(float *raw, float *pooled, ak_features *features, float
     return AK_OK;
 }
 
+// whitened (n, dims), unit length, and the layouts beside them, weighted: unit length again.
+static void join_layouts(float *descriptors, const ak_model *m, const float *whitened,
+                         const uint8_t *inputs, size_t n)
+{
+    const size_t dims = m->dims + AK_LAYOUT_DIMS;
+#pragma omp parallel for schedule(static) if (n > 4)
+    for (size_t i = 0; i < n; i++) {
+        float *to = descriptors + i * dims, square = 0;
+        memcpy(to, whitened + i * m->dims, m->dims * sizeof *to);
+        ak_layout(to + m->dims, inputs + i * ak_model_input_bytes(m), m->side);
+        for (size_t j = m->dims; j < dims; j++)
+            to[j] *= m->layout;
+        for (size_t j = 0; j < dims; j++)
+            square += to[j] * to[j];
+        for (size_t j = 0; j < dims && square > 0; j++)
+            to[j] /= sqrtf(square);
+    }
+}
+
 ak_status ak_embedder_run(float *descriptors, ak_embedder *e, const uint8_t *inputs, size_t n,
                           ak_error *err)
 {
     const ak_model *m = e->model;
     for (size_t i = 0; i < n; i += AK_EMBED_BATCH) {
         size_t part = n - i < AK_EMBED_BATCH ? n - i : AK_EMBED_BATCH;
-        ak_status status = ak_raw_vectors(e->raw, e->pooled, e->features, m->colour,
-                                          inputs + i * ak_model_input_bytes(m), m->side, part, err);
+        const uint8_t *at = inputs + i * ak_model_input_bytes(m);
+        float *to = descriptors + i * (size_t)ak_model_dims(m);
+        ak_status status =
+            ak_raw_vectors(e->raw, e->pooled, e->features, m->colour, at, m->side, part, err);
         if (status != AK_OK)
             return status;
-        ak_whitening_apply(descriptors + i * m->dims, e->raw, m->mean, m->matrix, part, m->raw,
-                           m->dims);
+        ak_whitening_apply(m->layout > 0 ? e->whitened : to, e->raw, m->mean, m->matrix, part,
+                           m->raw, m->dims);
+        if (m->layout > 0)
+            join_layouts(to, m, e->whitened, at, part);
     }
     return AK_OK;
 }

@@ -26,7 +26,7 @@ ak_status ak_model_load(ak_model **out, const char *path, ak_error *err);
 void ak_model_free(ak_model *model);
 
 const char *ak_model_id(const ak_model *model);
-int ak_model_dims(const ak_model *model);           // of a descriptor, 256
+int ak_model_dims(const ak_model *model);           // of a descriptor
 size_t ak_model_input_bytes(const ak_model *model); // of one prepared picture
 
 // The picture as the network takes it: resized by the model's geometry. input:

@@ -15,11 +15,12 @@ static ak_status config_text(char **out, const ak_model_parts *p, ak_error *err)
 {
     json_t *training = p->training ? json_loads(p->training, 0, NULL) : json_object();
     json_t *config =
-        json_pack("{s:s, s:o, s:o, s:{s:i, s:s}, s:{s:I, s:f, s:f, s:f}, s:o}", "kind", "model",
-                  "encoder", ak_fields_write(&p->net, ak_resnet_fields), "head",
+        json_pack("{s:s, s:o, s:o, s:{s:i, s:s}, s:{s:I, s:f, s:f, s:f, s:f}, s:o}", "kind",
+                  "model", "encoder", ak_fields_write(&p->net, ak_resnet_fields), "head",
                   ak_fields_write(&p->head, ak_head_fields), "input", "side", p->side, "fit",
                   "stretch", "descriptor", "dims", (json_int_t)p->dims, "power", (double)p->power,
-                  "shrink", (double)p->shrink, "colour", (double)p->colour, "training", training);
+                  "shrink", (double)p->shrink, "colour", (double)p->colour, "layout",
+                  (double)p->layout, "training", training);
     *out = config ? json_dumps(config, JSON_INDENT(1)) : NULL;
     json_decref(config);
     return *out ? AK_OK : ak_fail(err, AK_BAD_VALUE, "the description of the training is no JSON");
@@ -250,6 +251,7 @@ ak_model_parts ak_model_parts_of(const ak_model *m)
                             .power = m->power,
                             .shrink = m->shrink,
                             .colour = m->colour,
+                            .layout = m->layout,
                             .mean = m->mean,
                             .matrix = m->matrix,
                             .raw = m->raw};

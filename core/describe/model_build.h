@@ -13,9 +13,9 @@ typedef struct {
     ak_head head;
     const float *head_params, *head_stats;
     int side;                   // px that it serves at
-    size_t dims;                // of the descriptor
+    size_t dims;                // of what is whitened
     float power, shrink;        // of the whitening
-    float colour;               // weight of the colour part, 0: none
+    float colour, layout;       // weights of these parts, 0: none
     const float *mean, *matrix; // of the whitening, (raw) and (dims, raw), features before colours,
     size_t raw;                 // as ak_model_parts_of gives them; a build fits its own
     const char *training;       // JSON object with what is known of the run; NULL: {}

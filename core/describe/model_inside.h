@@ -15,9 +15,10 @@ struct ak_model {
     ak_graph graph;
     ak_head head;
     int side;
-    float colour;        // weight of the colour part, 0: none
+    float colour;        // weight of the colour part beside the features, 0: none
+    float layout;        // weight of the layout part beside what was whitened, 0: none
     float power, shrink; // of the whitening, as it was fitted
-    size_t dims, raw;    // of a descriptor; of the vector that is whitened
+    size_t dims, raw;    // of the whitened vector; of what is whitened
     float *params, *stats, *head_params, *head_stats;
     float *mean, *matrix, *ratios; // whitening: (raw), (dims, raw), (dims)
 };

@@ -50,6 +50,7 @@ ak_recipe ak_recipe_default(void)
                      .power = 0.75f,
                      .shrink = 0.1f,
                      .colour = 3.7f,
+                     .layout = 0.36f,
                      .pairs = AK_FIT_WEIGHTS_DEFAULT,
                      .fit = 12000},
         .seed = 1,
@@ -92,10 +93,11 @@ static const ak_field momentum_fields[] = {
 #define AT(member) offsetof(ak_describe_recipe, member)
 static const ak_field describe_fields[] = {
     {"side", AK_FIELD_INT, AT(side), 16, 512, "px that the model serves at", NULL},
-    {"dims", AK_FIELD_COUNT, AT(dims), 1, 4096, "of a descriptor", NULL},
+    {"dims", AK_FIELD_COUNT, AT(dims), 1, 4096, "of the whitened part of a descriptor", NULL},
     {"power", AK_FIELD_FLOAT, AT(power), 0, 2, "of the whitening", NULL},
     {"shrink", AK_FIELD_FLOAT, AT(shrink), 0, 10, "of the whitening, in mean eigenvalues", NULL},
     {"colour", AK_FIELD_FLOAT, AT(colour), 0, 1000, "weight of the colour part, 0: none", NULL},
+    {"layout", AK_FIELD_FLOAT, AT(layout), 0, 1000, "weight of the layout part, 0: none", NULL},
     {"kin", AK_FIELD_FLOAT, AT(pairs.kin), 0, 1000, "weight of pairs of one class", NULL},
     {"parts", AK_FIELD_FLOAT, AT(pairs.parts), 0, 1000, "of parts of one picture", NULL},
     {"copies", AK_FIELD_FLOAT, AT(pairs.copies), 0, 1000, "of a picture and its copy", NULL},

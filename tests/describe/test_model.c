@@ -1,5 +1,6 @@
 // Models: built, read back, damaged; embedders: the same descriptor by any batch and precision.
 #include "core/describe/colour.h"
+#include "core/describe/layout.h"
 #include "core/describe/model_build.h"
 #include "core/nn/dnn.h"
 #include "tests/fuzz/model.c"
@@ -14,7 +15,8 @@
 
 #include <cmocka.h>
 
-enum { PICTURES = 150, SIDE = 48, DIMS = 32 };
+enum { PICTURES = 150, SIDE = 48, WHITENED = 32, DIMS = WHITENED + AK_LAYOUT_DIMS };
+#define LAYOUT 0.4f
 
 static ak_pictures set;
 static ak_buf file;
@@ -48,10 +50,11 @@ static int setup(void **state)
                             .head_params = head_params,
                             .head_stats = head_stats,
                             .side = SIDE,
-                            .dims = DIMS,
+                            .dims = WHITENED,
                             .power = 0.5f,
                             .shrink = 0.1f,
                             .colour = 0.5f,
+                            .layout = LAYOUT,
                             .training = "{\"views\": 12}"};
     const ak_fit_set fit = {
         .picture = picture, .n = PICTURES, .weights = AK_FIT_WEIGHTS_DEFAULT, .seed = 4};
@@ -127,6 +130,26 @@ static void descriptors_do_not_depend_on_the_batch(void **state)
         for (size_t i = 0; i < PICTURES; i++)
             assert_true(cosine(whole + i * DIMS, cut + i * DIMS, DIMS) >= 0.9999);
         free(cut);
+    }
+    free(whole);
+}
+
+// unit whitened part | weight * unit layout, and that of unit length
+static void the_layout_stands_beside_the_whitened_part(void **state)
+{
+    (void)state;
+    float *whole = embed(model, AK_PRECISION_AUTO, PICTURES, PICTURES);
+    uint8_t input[3 * SIDE * SIDE];
+    const float scale = 1 / sqrtf(1 + LAYOUT * LAYOUT);
+    for (size_t i = 0; i < PICTURES; i++) {
+        float *d = whole + i * DIMS, layout[AK_LAYOUT_DIMS], square = 0;
+        assert_int_equal(ak_model_prepare(input, model, &set.items[i].image, NULL), AK_OK);
+        ak_layout(layout, input, SIDE);
+        for (size_t j = 0; j < WHITENED; j++)
+            square += d[j] * d[j];
+        assert_float_equal(sqrtf(square), scale, 1e-4);
+        for (size_t j = 0; j < AK_LAYOUT_DIMS; j++)
+            assert_float_equal(d[WHITENED + j], LAYOUT * layout[j] * scale, 1e-5);
     }
     free(whole);
 }
@@ -236,6 +259,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_id_is_the_hash_and_the_shape_is_as_built),
         cmocka_unit_test(descriptors_do_not_depend_on_the_batch),
+        cmocka_unit_test(the_layout_stands_beside_the_whitened_part),
         cmocka_unit_test(precisions_agree),
         cmocka_unit_test(damaged_models_are_refused),
         cmocka_unit_test(mutated_models_with_a_right_checksum_do_no_harm),
