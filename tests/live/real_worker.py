@@ -11,7 +11,7 @@ import sys
 
 BIN, NOTES = os.environ["AKIN_BIN"], os.environ["AKIN_NOTES"]
 PR_SET_PDEATHSIG = 1
-SMALL = {"train": {"steps": 200, "batch": 16, "side": 32, "save_s": 0.1}}
+SMALL = {"train": {"steps": 120, "batch": 16, "side": 32, "save_s": 0.1}}
 libc = ctypes.CDLL(None)
 
 
