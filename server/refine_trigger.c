@@ -21,9 +21,8 @@ struct ak_refine_trigger {
     pthread_cond_t wake;
     bool stop;
     pthread_t thread;
-    int from, to;       // the window, in minutes of the day
-    int64_t started_ms; // wall
-    double started_s;   // monotonic
+    int from, to; // the window, in minutes of the day
+    double started_s;
     // The last run whose end was seen, and when that was by the monotonic clock.
     bool looked;
     char seen[AK_ULID_TEXT];
@@ -32,10 +31,10 @@ struct ak_refine_trigger {
 
 // --- the rules ---------------------------------------------------------------------------------
 
-double ak_refine_back_off(int refusals)
+double ak_refine_back_off(int refusals, double first_s)
 {
-    static const double hours[] = {0, 1, 4, 24};
-    return 3600 * hours[refusals < 3 ? refusals : 3];
+    static const double times[] = {0, 1, 4, 24};
+    return first_s * times[refusals < 3 ? refusals : 3];
 }
 
 bool ak_refine_window_read(int *from, int *to, const char *text)
@@ -60,10 +59,9 @@ bool ak_refine_window_holds(int from, int to, int64_t ms)
     return from < to ? minute >= from && minute < to : minute >= from || minute < to;
 }
 
-double ak_refine_elapsed(int64_t ended_ms, int64_t started_ms, double lived_s)
+double ak_refine_elapsed(int64_t ended_ms, int64_t now_ms, double lived_s)
 {
-    double before = (double)(started_ms - ended_ms) / 1000;
-    return lived_s + (before > 0 ? before : 0);
+    return ended_ms <= now_ms ? (double)(now_ms - ended_ms) / 1000 : lived_s;
 }
 
 // --- looking -----------------------------------------------------------------------------------
@@ -72,6 +70,33 @@ typedef struct {
     double elapsed_s; // since the last run ended; < 0: there was none
     int refusals;     // in a row, the newest first
 } past;
+
+// An end in the future was written by a clock that has been set back since. It counts from the
+// start of this process, and is kept so, or every restart would begin the wait anew.
+static ak_status mend_end(const ak_job_record *run, ak_store *store, int64_t ended_ms,
+                          ak_error *err)
+{
+    ak_job_record whole = {0}; // a list leaves the report out
+    ak_status status = ak_store_job(&whole, store, run->id, err);
+    whole.ended_at = ended_ms;
+    if (status == AK_OK)
+        status = ak_store_job_set(store, &whole, err);
+    ak_job_record_clear(&whole);
+    return status;
+}
+
+// Seconds since a run ended that is seen for the first time. Of what ended before the first look
+// the wall clock is asked, and never again.
+static double first_seen(ak_refine_trigger *t, const ak_job_record *run, ak_error *err)
+{
+    int64_t now = ak_clock_ms();
+    double lived = ak_clock_s() - t->started_s;
+    if (t->looked)
+        return 0;
+    if (run->ended_at > now)
+        mend_end(run, t->server->store, now - (int64_t)(lived * 1000), err);
+    return ak_refine_elapsed(run->ended_at, now, lived);
+}
 
 static ak_status look_back(past *p, ak_refine_trigger *t, ak_error *err)
 {
@@ -93,12 +118,8 @@ static ak_status look_back(past *p, ak_refine_trigger *t, ak_error *err)
     if (status == AK_OK && n && runs[0].ended_at != AK_TIME_NONE) {
         double now = ak_clock_s();
         if (strcmp(t->seen, runs[0].id) != 0) {
-            // The wall clock is asked of what ended before the first look, and never again.
-            double ago =
-                t->looked ? 0
-                          : ak_refine_elapsed(runs[0].ended_at, t->started_ms, now - t->started_s);
+            t->seen_s = now - first_seen(t, &runs[0], err);
             snprintf(t->seen, sizeof t->seen, "%s", runs[0].id);
-            t->seen_s = now - ago;
         }
         p->elapsed_s = now - t->seen_s;
     }
@@ -163,7 +184,8 @@ static void look(ak_refine_trigger *t)
         return;
     if (look_back(&p, t, &err) != AK_OK)
         goto failed;
-    if (p.elapsed_s >= 0 && p.elapsed_s < ak_refine_back_off(p.refusals))
+    if (p.elapsed_s >= 0 &&
+        p.elapsed_s < ak_refine_back_off(p.refusals, (double)o->refine_back_off_s))
         return;
     const char *why = due(t, &p, &err);
     if (err.status != AK_OK)
@@ -226,7 +248,6 @@ ak_status ak_refine_trigger_start(ak_refine_trigger **out, ak_server *server, ak
     t->server = server;
     t->from = from;
     t->to = to;
-    t->started_ms = ak_clock_ms();
     t->started_s = ak_clock_s();
     pthread_condattr_t monotonic;
     pthread_condattr_init(&monotonic);

@@ -61,6 +61,8 @@
     N(refine_check_s, 60, 1, 86400, "s", "between two looks at whether a run is due")              \
     N(refine_pictures, 1000, 1, 1000000000, "pictures", "new ones that make a run due")            \
     N(refine_drift, 200, 1, 2000, "thousandths", "shift of the new vectors' mean that does")       \
+    N(refine_back_off_s, 3600, 0, 604800, "s",                                                     \
+      "no run by itself after a refusal; 4 times that after two in a row, then 24 times")          \
     N(refine_every_h, 0, 0, 87600, "hours", "since the last run, which do; 0: never")              \
     N(refine_load, 150, 1, 100000, "per cent", "load of a core above which none begins")           \
     T(refine_window, "", "hours of the day (UTC) in which runs begin, like 22:00-06:00")           \

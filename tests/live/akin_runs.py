@@ -14,23 +14,32 @@ SETTINGS = {"refine_program": WORKER, "refine_nice": 0, "refine_auto": 0, "refin
 
 
 class Workplace:
-    """A server with a collection that is large enough to be refined on."""
+    """A server with a collection that is large enough to be refined on. folder: where its data
+    are, else one of its own; like: data to begin with a copy of; env: added to the server's."""
 
-    def __init__(self, pictures=PICTURES, **settings):
+    def __init__(self, pictures=PICTURES, folder=None, like=None, env=None, **settings):
         self.home = tempfile.mkdtemp(prefix="akin-fake-")
-        self.data = os.path.join(self.home, "data")
+        self.data = os.path.join(folder or self.home, "data")
+        self.env = {"AKIN_FAKE": os.path.join(self.home, "plan"), **(env or {})}
         self.settings = {**SETTINGS, **settings}
         self.plan()
+        if like:
+            shutil.copytree(like, self.data)
         self.start()
-        self.server.collection()
-        for first in range(0, pictures, 100):
-            many = [(f"{i}.png", png(i)) for i in range(first, min(first + 100, pictures))]
-            items = [{"id": f"p{i}"} for i in range(first, min(first + 100, pictures))]
-            assert self.server.upload_many(many, items).json["failed"] == 0
+        if not like:
+            self.server.collection()
+            self.upload(range(pictures))
+
+    def upload(self, numbers, collection="holiday", picture=png):
+        """Pictures by their numbers, with ids like p7."""
+        for first in range(0, len(numbers), 100):
+            some = numbers[first:first + 100]
+            answer = self.server.upload_many([(f"{i}.png", picture(i)) for i in some],
+                                             [{"id": f"p{i}"} for i in some], collection)
+            assert answer.status == 207 and answer.json["failed"] == 0, answer
 
     def start(self):
-        self.server = Server(data=self.data, settings=self.settings,
-                             env={"AKIN_FAKE": os.path.join(self.home, "plan")})
+        self.server = Server(data=self.data, settings=self.settings, env=self.env)
 
     def restart(self):
         """kill -9, and a new one on the same data."""
