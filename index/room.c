@@ -18,7 +18,7 @@ ak_status ak_store_room(ak_store *store, ak_error *err)
         return ak_fail(err, AK_READ_ONLY, "%s is on a read-only file system", store->data);
     uint64_t free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
     if (free_bytes < store->options.disk_floor)
-        return ak_fail(err, AK_DISK_FULL, "%llu bytes are free; writes need %llu",
+        return ak_fail(err, AK_DISK_FULL, "the disk is full: %llu bytes are free, writes need %llu",
                        (unsigned long long)free_bytes,
                        (unsigned long long)store->options.disk_floor);
     return AK_OK;

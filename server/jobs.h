@@ -66,6 +66,7 @@ ak_server *ak_job_server(const ak_job *job);
 const char *ak_job_id(const ak_job *job);
 const atomic_bool *ak_job_stop(const ak_job *job); // set when cancelled or the server stops
 bool ak_job_cancelled(ak_job *job);
+bool ak_job_closing(const ak_job *job);    // the server stops
 json_t *ak_job_request(const ak_job *job); // a copy, the caller's; NULL out of memory
 json_t *ak_job_result(const ak_job *job);  // likewise; what ak_job_keep last kept
 

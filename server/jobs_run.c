@@ -8,11 +8,11 @@
 #include <string.h>
 #include <time.h>
 
-#define TELL_S     0.25 // between two events of one job's progress
-#define KEEP_S     1.0  // between two writes of it
-#define SAMPLE_S   1.0  // over which a rate is taken
-#define SMOOTH     0.3  // share of the newest sample in the rate
-#define KEEP_TRIES 10   // of an end that cannot be written
+#define TELL_S   0.25 // between two events of one job's progress
+#define KEEP_S   1.0  // between two writes of it
+#define SAMPLE_S 1.0  // over which a rate is taken
+#define SMOOTH   0.3  // share of the newest sample in the rate
+#define AGAIN_S  1    // between two tries to write an end
 
 static void unlink_job(ak_jobs *jobs, ak_job *job)
 {
@@ -35,7 +35,9 @@ static void tell(ak_job *job)
 
 // --- running -----------------------------------------------------------------------------------
 
-// The end, kept and told. The writer may be in trouble (a disk that fails): then a few more tries.
+// The end, kept and told. On a disk that is full it is tried until it can be kept: a job that was
+// forgotten here would run for ever in the catalog. If the server stops first, the job goes on at
+// the next start.
 void ak_job_end(ak_job *job, const char *state, const char *error)
 {
     ak_jobs *jobs = job->jobs;
@@ -48,9 +50,10 @@ void ak_job_end(ak_job *job, const char *state, const char *error)
     ended.error = error ? ak_strndup(error, strlen(error)) : NULL;
     ended.event += 2; // progress may be told once more meanwhile
     ak_status status = ak_store_job_set(jobs->server->store, &ended, &err);
-    for (int i = 0; status != AK_OK && status != AK_SHUTTING_DOWN && i < KEEP_TRIES; i++) {
-        ak_log(AK_LOG_ERROR, "job %s: its end cannot be kept: %s", job->record.id, err.text);
-        nanosleep(&(struct timespec){.tv_sec = 1}, NULL);
+    if (status != AK_OK)
+        ak_log(AK_LOG_ERROR, "job %s: its end cannot be kept yet: %s", job->record.id, err.text);
+    while (status != AK_OK && !ak_job_closing(job)) {
+        nanosleep(&(struct timespec){.tv_sec = AGAIN_S}, NULL);
         status = ak_store_job_set(jobs->server->store, &ended, &err);
     }
     ak_log(AK_LOG_INFO, "job %s (%s): %s%s%s", job->record.id, job->record.kind, state,
@@ -62,14 +65,6 @@ void ak_job_end(ak_job *job, const char *state, const char *error)
     ak_events_tell(jobs, job);
     ak_job_release(job);
     pthread_mutex_unlock(&jobs->lock);
-}
-
-static bool closing(ak_jobs *jobs)
-{
-    pthread_mutex_lock(&jobs->lock);
-    bool closes = jobs->closing;
-    pthread_mutex_unlock(&jobs->lock);
-    return closes;
 }
 
 static void run_job(ak_job *job)
@@ -89,7 +84,7 @@ static void run_job(ak_job *job)
         ak_job_end(job, "succeeded", NULL);
     else if (ak_job_cancelled(job))
         ak_job_end(job, "cancelled", NULL);
-    else if (status != AK_SHUTTING_DOWN || !closing(jobs))
+    else if (status != AK_SHUTTING_DOWN || !ak_job_closing(job))
         ak_job_end(job, "failed", err.text);
 }
 
@@ -234,6 +229,14 @@ bool ak_job_cancelled(ak_job *job)
     bool cancelled = job->record.cancel;
     pthread_mutex_unlock(&job->jobs->lock);
     return cancelled;
+}
+
+bool ak_job_closing(const ak_job *job)
+{
+    pthread_mutex_lock(&job->jobs->lock);
+    bool closing = job->jobs->closing;
+    pthread_mutex_unlock(&job->jobs->lock);
+    return closing;
 }
 
 json_t *ak_job_request(const ak_job *job)

@@ -1,5 +1,6 @@
 // A model put to serve: embed what lacks its vectors, swap. As the last stage of a run, and as a
 // job of its own.
+#include "core/base/log.h"
 #include "server/daemon.h"
 #include "server/handlers.h"
 #include "server/jobs_api.h"
@@ -19,12 +20,12 @@ static void on_progress(void *arg, int64_t done, int64_t total)
 // One at a time: another may be the last stage of a run.
 static bool take_turn(ak_server *server, const atomic_bool *stop)
 {
-    while (pthread_mutex_trylock(&server->promoting) != 0) {
-        if (atomic_load(stop))
-            return false;
+    while (!atomic_load(stop)) {
+        if (pthread_mutex_trylock(&server->promoting) == 0)
+            return true;
         nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
     }
-    return true;
+    return false;
 }
 
 // Of the names those that are there still, into *out (the caller frees; the names are borrowed).
@@ -47,15 +48,46 @@ static ak_status standing(const char ***out, size_t *n, ak_server *server, const
     return *n ? AK_OK : ak_fail(err, AK_CONFLICT, "the collections have been deleted");
 }
 
+// The change is given up. On a full disk that is tried until it can be kept: left half done, it
+// would cost every upload a second embedding, and bar the way to other models.
+static void call_off(ak_job *job, const char *model)
+{
+    ak_store *store = ak_job_server(job)->store;
+    ak_error err = {0};
+    ak_status status = ak_store_change_abandon(store, model, &err);
+    if (status != AK_OK)
+        ak_log(AK_LOG_ERROR, "the change to model %s cannot be called off yet: %s", model,
+               err.text);
+    while ((status == AK_DISK_FULL || status == AK_READ_ONLY || status == AK_IO) &&
+           !ak_job_closing(job)) { // if the server stops, the job goes on at the next start
+        nanosleep(&(struct timespec){.tv_sec = 1}, NULL);
+        status = ak_store_change_abandon(store, model, &err);
+    }
+}
+
+// Of the names those that are served by the model now.
+static size_t served(ak_server *server, const json_t *names, const char *model)
+{
+    size_t i, n = 0;
+    json_t *name;
+    json_array_foreach((json_t *)(uintptr_t)names, i, name)
+    {
+        ak_collection c = {0};
+        if (ak_store_collection(&c, server->store, json_string_value(name), NULL) == AK_OK)
+            n += strcmp(c.model, model) == 0;
+        ak_collection_clear(&c);
+    }
+    return n;
+}
+
 ak_status ak_promote(ak_job *job, const char *model, const json_t *collections, ak_error *err)
 {
     ak_server *server = ak_job_server(job);
     const char **names = NULL;
     size_t n = 0;
-    ak_error ignored;
-    if (!take_turn(server, ak_job_stop(job)))
-        return ak_fail(err, AK_SHUTTING_DOWN, "the promotion was stopped");
-    ak_status status = standing(&names, &n, server, collections, err);
+    bool turn = take_turn(server, ak_job_stop(job));
+    ak_status status = turn ? standing(&names, &n, server, collections, err)
+                            : ak_fail(err, AK_SHUTTING_DOWN, "the promotion was stopped");
     const ak_reembed what = {.model = model,
                              .collections = names,
                              .n = n,
@@ -65,10 +97,16 @@ ak_status ak_promote(ak_job *job, const char *model, const json_t *collections, 
                              .stop = ak_job_stop(job)};
     if (status == AK_OK)
         status = ak_reembed_run(server, &what, err);
+    if (status == AK_OK && served(server, collections, model) == 0)
+        status = ak_fail(err, AK_CONFLICT,
+                         "model %s serves none of the collections: they have been deleted, or the "
+                         "change was called off",
+                         model);
     if (status != AK_OK && (status != AK_SHUTTING_DOWN || ak_job_cancelled(job)))
-        ak_store_change_abandon(server->store, model, &ignored);
+        call_off(job, model);
     free(names);
-    pthread_mutex_unlock(&server->promoting);
+    if (turn)
+        pthread_mutex_unlock(&server->promoting);
     return status;
 }
 

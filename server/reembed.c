@@ -182,6 +182,8 @@ static ak_status promote(pass *p, ak_error *err)
         usleep(10000);
     }
     for (int i = 0; status == AK_OK && i < TRIES; i++) {
+        if (stopped(p)) // the last moment
+            return stop_here(p, err);
         status = ak_store_promote(&promoted, p->server->store, p->what->model, err);
         if (status != AK_CONFLICT || i == TRIES - 1)
             break;

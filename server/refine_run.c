@@ -68,15 +68,16 @@ static bool any_collection(run *r)
     json_array_foreach(json_object_get(request, "collections"), i, name)
     {
         ak_collection c = {0};
-        any = any ||
-              ak_store_collection(&c, r->server->store, json_string_value(name), NULL) == AK_OK;
+        any = any || ak_store_collection(&c, r->server->store, json_string_value(name), NULL) !=
+                         AK_UNKNOWN_COLLECTION;
         ak_collection_clear(&c);
     }
     json_decref(request);
     return any;
 }
 
-// Takes deleted pictures out of the folder. True when there were some.
+// Takes deleted pictures out of the folder, and sees whether there is still somebody to train for.
+// True when there were some.
 static bool remove_deleted(run *r)
 {
     ak_store *store = r->server->store;
@@ -94,7 +95,7 @@ static bool remove_deleted(run *r)
     free(sums);
     if (status != AK_OK) // again in a second
         ak_log(AK_LOG_ERROR, "deleted pictures are still in %s: %s", r->folder, err.text);
-    if (all && !any_collection(r))
+    if (!any_collection(r)) // its pictures may be others' too, and stay
         ak_fail(&r->gone, AK_CONFLICT, "the run's collections have been deleted");
     return all > 0;
 }
@@ -127,7 +128,8 @@ static bool on_tick(void *arg, ak_worker *worker)
         return false;
     r->removals_s = now;
     // A worker drops them at its next step; a gate has read what it judges, and begins anew.
-    return remove_deleted(r) && (strcmp(r->command, "gate") == 0 || r->gone.status != AK_OK);
+    bool removed = remove_deleted(r);
+    return r->gone.status != AK_OK || (removed && strcmp(r->command, "gate") == 0);
 }
 
 static bool wait_for(const atomic_bool *stop, int seconds)

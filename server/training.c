@@ -108,7 +108,8 @@ static ak_status keep_model(run *r, const json_t *verdict, bool passed, ak_error
         status = ak_store_model_set(r->server->store, facts.id, facts.state, measures, err);
     if (status == AK_OK && passed)
         status = keep_trained(r, facts.id, err);
-    json_object_set_new(r->result, "model", json_string(facts.id));
+    if (status == AK_OK)
+        json_object_set_new(r->result, "model", json_string(facts.id));
 done:
     free(lineage);
     free(measures);
@@ -157,7 +158,7 @@ static ak_status promote(run *r, ak_error *err)
 static ak_status go_through(run *r, ak_error *err)
 {
     ak_status status = AK_OK;
-    if (atomic_load(ak_job_stop(r->job)))
+    if (atomic_load(ak_job_stop(r->job)) && !in_stage(r, "promotion")) // which cleans up first
         return ak_fail(err, AK_SHUTTING_DOWN, "the run was stopped");
     if (!r->server->options->refine_enabled)
         return ak_fail(err, AK_CONFLICT, "refinement has been switched off (refine_enabled)");

@@ -10,6 +10,7 @@ import time
 import unittest
 
 from akin_cli import akin, akin_json, fill, wait_until
+from akin_luck import Disk, alone_where_needed
 from akin_server import BIN
 
 SMALL = ["--set", "train.batch=16", "--set", "train.side=32", "--set", "train.save_s=0.2",
@@ -67,9 +68,9 @@ class Refine(unittest.TestCase):
         assert status == 0, err
         cls.number = 0
 
-    def make(self, *more, steps=8):
+    def make(self, *more, steps=8, within=None):
         Refine.number += 1
-        folder = self.folder / f"run-{Refine.number}"
+        folder = (within or self.folder) / f"run-{Refine.number}"
         status, _, err = akin("refine", folder, "--make", "--data", self.folder / "data", "--model",
                               self.model, *SMALL, "--set", f"train.steps={steps}",
                               *more)
@@ -151,6 +152,52 @@ class Refine(unittest.TestCase):
         worker.process.kill()
         worker.end()
 
+    @whole_run
+    def test_a_full_disk_is_named_and_worked_on_from_once_there_is_room(self):
+        disk = Disk(64 << 20)
+        self.addCleanup(disk.close)
+        within = pathlib.Path(disk.path)
+
+        def names(folder):
+            return {path.name for path in folder.iterdir()}
+
+        def fails(worker):
+            lines = worker.process.stdout.read().splitlines()
+            self.assertIn("No space left", worker.process.stderr.read())
+            self.assertEqual(worker.end()[0], 3)
+            last = json.loads(lines[-1])
+            self.assertEqual((last["phase"], last["code"]), ("failed", "disk_full"))
+            disk.relieve()
+
+        folder = self.make("--set", "train.save_s=3600", steps=100000, within=within)
+        given = names(folder)
+        worker = Worker(folder)
+        self.assertIsNotNone(worker.until(trains))
+        disk.fill()
+        worker.order(pause=True)  # saves the state
+        fails(worker)
+        self.assertEqual(names(folder) - given, {"plan"})
+        worker = Worker(folder)
+        self.assertIsNotNone(worker.until(trains))
+        worker.process.kill()
+        worker.end()
+
+        while True:
+            folder = self.make(within=within)
+            worker = Worker(folder)
+            self.assertIsNotNone(worker.until(lambda told: told.get("saved_step") == 8))
+            worker.process.send_signal(signal.SIGSTOP)  # before it writes the candidate
+            if not any(name.startswith(("trained", "candidate")) for name in names(folder)):
+                break
+            worker.process.kill()  # it was faster: once more
+            worker.end()
+        disk.fill()
+        worker.process.send_signal(signal.SIGCONT)
+        fails(worker)
+        self.assertEqual(names(folder) - given, {"plan", "checkpoint.state"})
+        status, last = Worker(folder).end()
+        self.assertEqual((status, last["phase"]), (0, "done"))
+
     def test_what_cannot_be_used_says_why(self):
         status, out, err = akin("refine", self.folder / "nowhere")
         self.assertEqual(status, 3)
@@ -180,4 +227,5 @@ class Refine(unittest.TestCase):
 
 
 if __name__ == "__main__":
+    alone_where_needed()
     unittest.main()
