@@ -29,7 +29,7 @@ class Rig(unittest.TestCase):
 
     def ended(self, job):
         return wait_until(lambda: (one := self.call("GET", f"/v1/jobs/{job}").json)["ended_at"]
-                          and one, f"the end of {job}")
+                          and one, f"the end of {job}", 240)  # 330 pictures under a sanitizer
 
     def reach(self, stage, **body):
         """A run that has got to this moment."""
