@@ -16,7 +16,7 @@ typedef struct {
     float kin, parts, copies;
 } ak_fit_weights;
 
-#define AK_FIT_WEIGHTS_DEFAULT ((ak_fit_weights){.kin = 1, .parts = 2, .copies = 2})
+#define AK_FIT_WEIGHTS_DEFAULT ((ak_fit_weights){.kin = 1, .parts = 1, .copies = 1})
 
 typedef struct {
     // Borrowed until the next call; NULL: stop, which ends the fit with AK_SHUTTING_DOWN.

@@ -50,7 +50,7 @@ ak_recipe ak_recipe_default(void)
                      .power = 0.75f,
                      .shrink = 0.1f,
                      .colour = 3.7f,
-                     .layout = 0.36f,
+                     .layout = 0.4f,
                      .pairs = AK_FIT_WEIGHTS_DEFAULT,
                      .fit = 12000},
         .seed = 1,
