@@ -93,7 +93,7 @@ class Eval(unittest.TestCase):
         status, answer, err = evaluate("knn", self.own, "--bank", self.other, "--random", 0)
         self.assertEqual(status, 0, err)
         self.assertEqual((answer["pictures"], answer["bank"], answer["queries"]), (24, 16, 24))
-        self.assertGreater(answer["rows"][0]["accuracy"], 90)  # wide and tall look different
+        self.assertGreater(answer["rows"][0]["accuracy"], 75)  # by chance: 50
 
     def test_seeds_of_random_weights_are_averaged_with_their_spread(self):
         one = self.rows("retrieval")[1]
