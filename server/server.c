@@ -74,20 +74,6 @@ static ak_status open_models(ak_server *s, const ak_batcher_options *batcher, ak
                : status;
 }
 
-ak_status ak_server_precision(ak_precision *out, const ak_server_options *options, ak_error *err)
-{
-    static const char *const names[] = {"auto", "f32", "bf16"};
-    static const ak_precision values[] = {AK_PRECISION_AUTO, AK_PRECISION_F32, AK_PRECISION_BF16};
-    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
-        if (strcmp(options->precision, names[i]) == 0) {
-            *out = values[i];
-            return AK_OK;
-        }
-    }
-    return ak_fail(err, AK_BAD_VALUE, "setting precision is \"%.32s\"; it takes auto, f32 or bf16",
-                   options->precision);
-}
-
 // A folder that cannot be written serves on; its cursors then end with the process.
 static void open_cursor_key(ak_server *s)
 {

@@ -1,5 +1,5 @@
 // The settings table made usable: defaults, `--set name=value`, and its print-out.
-#include "server/server.h"
+#include "server/daemon.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -73,6 +73,20 @@ ak_status ak_server_set(ak_server_options *options, const char *name, const char
         return AK_OK;
     }
     return ak_fail(err, AK_BAD_VALUE, "there is no setting \"%.64s\"", name);
+}
+
+ak_status ak_server_precision(ak_precision *out, const ak_server_options *options, ak_error *err)
+{
+    static const char *const names[] = {"auto", "f32", "bf16"};
+    static const ak_precision values[] = {AK_PRECISION_AUTO, AK_PRECISION_F32, AK_PRECISION_BF16};
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+        if (strcmp(options->precision, names[i]) == 0) {
+            *out = values[i];
+            return AK_OK;
+        }
+    }
+    return ak_fail(err, AK_BAD_VALUE, "setting precision is \"%.32s\"; it takes auto, f32 or bf16",
+                   options->precision);
 }
 
 void ak_server_print_settings(FILE *out)

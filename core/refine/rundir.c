@@ -12,6 +12,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+char *ak_rundir_path(const char *folder, const char *name)
+{
+    char *path = NULL;
+    return asprintf(&path, "%s/%s", folder, name) < 0 ? NULL : path;
+}
+
 ak_status ak_rundir_write(const char *folder, const char *name, ak_bytes bytes, ak_error *err)
 {
     char *path = ak_rundir_path(folder, name);

@@ -27,12 +27,6 @@ struct ak_rundir_maker {
     ak_sha256 *seen; // (SLOTS) open addressing; a sum of zeros is an empty slot
 };
 
-char *ak_rundir_path(const char *folder, const char *name)
-{
-    char *path = NULL;
-    return asprintf(&path, "%s/%s", folder, name) < 0 ? NULL : path;
-}
-
 // --- lines
 // ----------------------------------------------------------------------------------------
 
