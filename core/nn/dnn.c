@@ -93,7 +93,7 @@ ak_status ak_dnn_new(ak_dnn **out, const ak_graph *graph, int batch, ak_dnn_opti
     d->batch = batch;
     d->mode = options.mode;
     d->bf16 = options.type == AK_DNN_BF16;
-    d->library = options.library;
+    d->library = options.library || !ak_dnn_has_bf16(); // our kernels are bf16's
     d->parts = options.parts;
     d->begin = first_trained(graph, &options);
     d->block = dnnl_get_effective_cpu_isa() >= dnnl_cpu_isa_avx512_core ? 16 : 8;

@@ -89,8 +89,8 @@ static ak_status conv_backward_data(ak_dnn *d, int i, ak_error *err)
 static bool has_small_maps(const ak_dnn *d, const ak_node *node)
 {
     const ak_node *x = &d->graph.nodes[node->a];
-    return d->bf16 && !d->library && ak_dnn_has_bf16() && x->op != AK_OP_INPUT &&
-           node->k <= AK_SMALL_MAPS_K && x->h * x->w <= AK_SMALL_MAPS_CELLS;
+    return d->bf16 && !d->library && x->op != AK_OP_INPUT && node->k <= AK_SMALL_MAPS_K &&
+           x->h * x->w <= AK_SMALL_MAPS_CELLS;
 }
 
 static ak_status small_maps_backward_weights(ak_dnn *d, int i, ak_error *err)
