@@ -7,7 +7,7 @@ set -u
 build=$1
 mode=${build##*/}
 export CMOCKA_MESSAGE_OUTPUT=TAP AKIN_BIN="$PWD/$build/akin" PYTHONDONTWRITEBYTECODE=1
-limit=${TEST_TIMEOUT:-300}
+limit=${TEST_TIMEOUT:-600}
 case $mode in
 asan)
     export ASAN_OPTIONS="detect_leaks=1:detect_stack_use_after_return=1:${ASAN_OPTIONS-}"

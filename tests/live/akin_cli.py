@@ -11,7 +11,8 @@ import time
 
 from akin_server import BIN, fixture, png
 
-LIMIT_S = 240
+LIMIT_S = 240  # of a call
+WAIT_S = 180   # for what happens by itself; a sanitizer on a busy machine takes its time
 
 
 def akin(*arguments, env=None):
@@ -75,11 +76,13 @@ def tar_of(path, files):
             tar.addfile(info, io.BytesIO(data))
 
 
-def wait_until(condition, what, limit_s=60):
+def wait_until(condition, what, limit_s=WAIT_S):
+    """What the condition says at last."""
     until = time.monotonic() + limit_s
-    while not condition():
+    while not (got := condition()):
         assert time.monotonic() < until, f"waited {limit_s} s for {what}"
         time.sleep(0.02)
+    return got
 
 
 BROKEN = {

@@ -5,6 +5,7 @@ import shutil
 import tempfile
 import time
 
+from akin_cli import WAIT_S, wait_until
 from akin_server import Server, png
 
 WORKER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "fake_worker.py")
@@ -77,7 +78,7 @@ class Workplace:
         assert answer.status == 200, answer
         return answer.json
 
-    def wait(self, job, condition=lambda run: run["ended_at"], limit_s=60):
+    def wait(self, job, condition=lambda run: run["ended_at"], limit_s=WAIT_S):
         until = time.monotonic() + limit_s
         while not condition(run := self.run(job)):
             assert time.monotonic() < until, (run, self.server.log_text())
@@ -91,14 +92,6 @@ class Workplace:
 
     def folder(self, job):
         return os.path.join(self.data, "runs", job)
-
-
-def wait_until(condition, what, limit_s=60):
-    until = time.monotonic() + limit_s
-    while not (got := condition()):
-        assert time.monotonic() < until, f"waited {limit_s} s for {what}"
-        time.sleep(0.02)
-    return got
 
 
 def alive(pid):
