@@ -6,6 +6,7 @@ import time
 import unittest
 
 import akin_checkpoint
+from akin_cli import WAIT_S
 from akin_server import Server, png
 
 C = "/v1/collections/holiday"
@@ -57,7 +58,7 @@ class Rig(unittest.TestCase):
     def job(self, answer):
         self.assertEqual(answer.status, 202, answer)
         place = answer.header("Location")
-        until = time.monotonic() + 120
+        until = time.monotonic() + WAIT_S
         while True:
             job = self.call("GET", place).json
             if job["state"] not in ("queued", "running"):
