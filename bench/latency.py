@@ -110,7 +110,7 @@ def main():
         results["idle"] = figures(asker.stop())
 
         place = server.begin("/v1/admin/training-runs", {"budget_s": options.budget,
-                                                          "promote": "ask", "seed": 1})
+                                                         "promote": "ask", "seed": 1})
         asker = Asker(server, pictures, ids, options.rate)
         run = server.follow(place)
         results["training run"] = {**figures(asker.stop()), "state": run["state"],

@@ -125,6 +125,15 @@ def serve_and_refine(candidate, options, seed, model, data):
         return {**run["report"], **took, "passed": run["decision"] == "promoted"}
 
 
+def attempt(run, options, seed, model, data, *more):
+    """A run by a server's worker, or from files where there is what a server does not take. What it
+    proposes is run/candidate.model."""
+    if options.set or more:
+        return refine(run, options, seed, "--data", data, "--model", model, *more)
+    run.mkdir()
+    return serve_and_refine(run / "candidate.model", options, seed, model, data)
+
+
 def shown(verdict):
     state = "passed" if verdict["passed"] else "refused"
     lines = [f"  {state} after {verdict['worked_s']:.0f} s: {verdict['reason']}"]
@@ -174,12 +183,8 @@ def part_shifted(packs, folder, options):
     for seed in range(1, options.seeds + 1):
         run = folder / f"shifted-{seed}"
         candidate = run / "candidate.model"
-        if options.set or options.old:
-            verdict = refine(run, options, seed, "--data", learn, "--model", base,
-                             *(["--old", options.old, "--trained"] if options.old else []))
-        else:
-            run.mkdir()
-            verdict = serve_and_refine(candidate, options, seed, base, learn)
+        verdict = attempt(run, options, seed, base, learn,
+                          *(["--old", options.old, "--trained"] if options.old else []))
         after = measured(candidate, test, old) if candidate.exists() else before
         rows.append({"seed": seed, "after": after, "verdict": verdict})
         print(f"seed {seed}: " + ", ".join(f"{k} {before[k]:.2f} -> {after[k]:.2f} "
@@ -196,9 +201,8 @@ def part_shifted(packs, folder, options):
 def part_flickr(packs, folder, options):
     rows = []
     for seed in range(1, options.seeds + 1):
-        shipped, data = ROOT / "models/akin.model", packs / "flickr.tar"
-        verdict = refine(folder / f"flickr-{seed}", options, seed, "--data", data, "--model", shipped) \
-            if options.set else serve_and_refine(folder / "candidate.model", options, seed, shipped, data)
+        verdict = attempt(folder / f"flickr-{seed}", options, seed, ROOT / "models/akin.model",
+                          packs / "flickr.tar")
         print(f"flickr, seed {seed}\n{shown(verdict)}", flush=True)
         rows.append(verdict)
     return {"runs": rows}
