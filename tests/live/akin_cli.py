@@ -1,10 +1,13 @@
 """Calls of the akin binary, and folders of pictures for them."""
+import array
+import ast
 import hashlib
 import io
 import json
 import os
 import pathlib
 import re
+import struct
 import subprocess
 import tarfile
 import time
@@ -64,6 +67,20 @@ def fill(folder, count, first=1000):
         wide = i % 2 == 0
         data = png(first + i, 64 if wide else 24, 24 if wide else 64)
         write(folder, b"%s/%04d.png" % (b"wide" if wide else b"tall", i), data)
+
+
+def read_npy(path):
+    """(rows, dims) and the rows of a .npy file, read as its format says."""
+    data = pathlib.Path(path).read_bytes()
+    assert data[:8] == b"\x93NUMPY\x01\x00"
+    (length,) = struct.unpack("<H", data[8:10])
+    assert (10 + length) % 64 == 0 and data[9 + length:10 + length] == b"\n"
+    header = ast.literal_eval(data[10:10 + length].decode("ascii"))
+    assert header["descr"] == "<f4" and header["fortran_order"] is False
+    rows, dims = header["shape"]
+    values = array.array("f", data[10 + length:])
+    assert len(values) == rows * dims
+    return (rows, dims), [values[i * dims:(i + 1) * dims] for i in range(rows)]
 
 
 def tar_of(path, files):

@@ -1,34 +1,17 @@
 #!/usr/bin/python3
 """The commands: their help, their exit statuses, their JSON, and what they write."""
-import array
-import ast
 import json
 import math
 import os
 import pathlib
-import struct
 import tempfile
 import unittest
 
-from akin_cli import BROKEN, GOOD, akin, akin_json, fill, model_arguments, write
+from akin_cli import BROKEN, GOOD, akin, akin_json, fill, model_arguments, read_npy, write
 from akin_server import Server, fixture, png
 
 COMMANDS = ["serve", "import", "search", "embed", "eval", "train", "loss", "version"]
 NOBODY = "http://127.0.0.1:1"  # where nothing listens
-
-
-def read_npy(path):
-    """(rows, dims) and the rows of a .npy file, read as its format says."""
-    data = pathlib.Path(path).read_bytes()
-    assert data[:8] == b"\x93NUMPY\x01\x00"
-    (length,) = struct.unpack("<H", data[8:10])
-    assert (10 + length) % 64 == 0 and data[9 + length:10 + length] == b"\n"
-    header = ast.literal_eval(data[10:10 + length].decode("ascii"))
-    assert header["descr"] == "<f4" and header["fortran_order"] is False
-    rows, dims = header["shape"]
-    values = array.array("f", data[10 + length:])
-    assert len(values) == rows * dims
-    return (rows, dims), [values[i * dims:(i + 1) * dims] for i in range(rows)]
 
 
 def cosine(a, b):
