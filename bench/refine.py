@@ -103,7 +103,7 @@ def refine(folder, options, seed, *more):
     began = time.monotonic()
     verdict = run_json(BIN, "gate", folder, "--json")
     return {**verdict, "worked_s": worked, "judged_s": time.monotonic() - began,
-            "factor": last["factor"], "whitening": last["whitening"]}
+            "factor": last["factor"], "smoothing": last["smoothing"]}
 
 
 def serve_and_refine(candidate, options, seed, model, data):

@@ -6,7 +6,7 @@
 //   {"phase": "train", "progress": 0.25, "seconds_left": 180.2, "step": 120, "views": 15360,
 //    "views_per_s": 310.5, "loss": 3.91, "contrast": .., "features": .., "relations": .., ...}
 //   {"phase": "choose", "done": 2, "total": 6}
-//   {"phase": "done", "candidate": "<model>", "factor": 0.5, "whitening": true, ...}
+//   {"phase": "done", "candidate": "<model>", "factor": 0.5, "smoothing": true, ...}
 //   {"phase": "stopped"} | {"phase": "failed", "code": "..", "detail": ".."}
 // Standard input: JSON lines of orders: {"threads": 1}, {"pause": true}, {"pause": false},
 // {"stop": true}. --with-parent: the end of standard input is an order to stop.
@@ -137,7 +137,7 @@ static void set_training(json_t *line, const ak_work_progress *p, double views_p
         "progress", t->progress, "seconds", t->seconds, "seconds_left", t->seconds_left, "step",
         (json_int_t)t->step, "views", (json_int_t)t->views, "views_per_s", views_per_s, "loss",
         t->loss, "contrast", t->contrast, "features", t->features, "relations", t->relations,
-        "feedback", t->feedback, "noisy", t->noisy, "clusters", t->clusters, "gradient",
+        "feedback", t->feedback, "noisy", t->noisy, "neighbourhoods", t->neighbourhoods, "gradient",
         t->gradient, "masked", (json_int_t)t->masked, "saved_step", (json_int_t)p->saved_step,
         "resumed", p->resumed);
     json_object_update(line, more);
@@ -146,14 +146,18 @@ static void set_training(json_t *line, const ak_work_progress *p, double views_p
 
 static void set_chosen(json_t *line, const ak_work_progress *p)
 {
-    json_t *parts = json_array(), *copies = json_array();
-    for (int i = 0; i <= AK_FACTORS; i++) {
-        json_array_append_new(parts, json_real(p->chosen.parts[i]));
-        json_array_append_new(copies, json_real(p->chosen.copies[i]));
-    }
-    json_t *more = json_pack("{s:s, s:f, s:b, s:o, s:o, s:I}", "candidate", p->candidate, "factor",
-                             p->chosen.factor, "whitening", p->chosen.whitening, "parts", parts,
-                             "copies", copies, "held_out", (json_int_t)p->chosen.pictures);
+    const ak_interpolation *c = &p->chosen;
+    json_t *tried = json_array();
+    for (int i = 0; i < 2 * AK_FACTORS; i++)
+        if (c->scored[i])
+            json_array_append_new(
+                tried, json_pack("{s:f, s:b, s:f, s:f, s:f}", "factor",
+                                 i % AK_FACTORS / (AK_FACTORS - 1.0), "smoothing", i >= AK_FACTORS,
+                                 "neighbourhoods", c->tried[i].neighbourhoods, "parts",
+                                 c->tried[i].parts, "copies", c->tried[i].copies));
+    json_t *more =
+        json_pack("{s:s, s:f, s:b, s:o, s:I}", "candidate", p->candidate, "factor", c->factor,
+                  "smoothing", c->smoothing, "tried", tried, "held_out", (json_int_t)c->pictures);
     json_object_update(line, more);
     json_decref(more);
 }

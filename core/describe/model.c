@@ -9,6 +9,7 @@
 #include "core/describe/model_inside.h"
 #include "core/describe/whitening.h"
 
+#include <cblas.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -82,9 +83,9 @@ static ak_status tensors_of(tensor out[TENSORS], ak_model *m, ak_error *err)
                                  {"head", &m->head_params, ak_head_params(&m->head)},
                                  {"head statistics", &m->head_stats, ak_head_stats(&m->head)},
                                  {"whitening mean", &m->mean, m->raw},
-                                 {"whitening", &m->matrix, cells},
-                                 {"whitening ratios", &m->ratios, m->dims}};
-    memcpy(out, all, sizeof all); // the ratios last: read_tensors
+                                 {"whitening", &m->whitening, cells},
+                                 {"smoothing", &m->smoothing, m->dims * m->dims}};
+    memcpy(out, all, sizeof all); // the smoothing last: read_tensors
     return AK_OK;
 }
 
@@ -95,7 +96,17 @@ ak_status ak_model_inside_alloc(ak_model *m, ak_error *err)
     for (size_t i = 0; i < TENSORS && status == AK_OK; i++)
         if (!(*t[i].at = ak_alloc(t[i].n, sizeof(float))))
             status = ak_fail(err, AK_OUT_OF_MEMORY, "no memory for a model");
+    if (status == AK_OK && !(m->matrix = ak_alloc(m->dims * m->raw, sizeof(float))))
+        status = ak_fail(err, AK_OUT_OF_MEMORY, "no memory for a model");
     return status;
+}
+
+void ak_model_inside_compose(ak_model *m)
+{
+    memcpy(m->matrix, m->whitening, m->dims * m->raw * sizeof *m->matrix);
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)m->dims, (int)m->raw, (int)m->dims,
+                1, m->smoothing, (int)m->dims, m->whitening, (int)m->raw, 1, m->matrix,
+                (int)m->raw);
 }
 
 static bool holds(const ak_checkpoint *c, const char *name)
@@ -106,8 +117,8 @@ static bool holds(const ak_checkpoint *c, const char *name)
     return false;
 }
 
-// The file must hold what its configuration says before room for it is made. Whitenings that were
-// not learned from pairs have no ratios: all axes are alike then.
+// The file must hold what its configuration says before room for it is made. A model that was never
+// refined has no smoothing.
 static ak_status read_tensors(ak_model *m, const ak_checkpoint *c, ak_error *err)
 {
     tensor t[TENSORS];
@@ -119,8 +130,8 @@ static ak_status read_tensors(ak_model *m, const ak_checkpoint *c, ak_error *err
         status = ak_model_inside_alloc(m, err);
     for (size_t i = 0; i < n && status == AK_OK; i++)
         status = ak_checkpoint_floats(*t[i].at, c, t[i].name, t[i].n, err);
-    for (size_t i = 0; n < TENSORS && i < m->dims && status == AK_OK; i++)
-        m->ratios[i] = 1;
+    if (status == AK_OK)
+        ak_model_inside_compose(m);
     return status;
 }
 
@@ -181,8 +192,9 @@ void ak_model_free(ak_model *m)
     free(m->head_params);
     free(m->head_stats);
     free(m->mean);
+    free(m->whitening);
+    free(m->smoothing);
     free(m->matrix);
-    free(m->ratios);
     free(m);
 }
 

@@ -69,28 +69,26 @@ static ak_status raw_of(float **x, size_t *raw, const ak_model_parts *p, const a
 }
 
 typedef struct {
-    float *mean, *matrix, *ratios;
+    float *mean, *matrix; // (raw), (dims, raw)
 } whitening;
 
 static ak_status whitening_alloc(whitening *w, size_t dims, size_t raw, ak_error *err)
 {
     size_t cells;
-    *w = (whitening){.mean = ak_alloc(raw, sizeof(float)), .ratios = ak_alloc(dims, sizeof(float))};
+    *w = (whitening){.mean = ak_alloc(raw, sizeof(float))};
     w->matrix = ak_mul(&cells, dims, raw) ? ak_alloc(cells, sizeof(float)) : NULL;
-    return w->mean && w->matrix && w->ratios
-               ? AK_OK
-               : ak_fail(err, AK_OUT_OF_MEMORY, "no memory for a whitening");
+    return w->mean && w->matrix ? AK_OK
+                                : ak_fail(err, AK_OUT_OF_MEMORY, "no memory for a whitening");
 }
 
 static void whitening_free(whitening *w)
 {
     free(w->mean);
     free(w->matrix);
-    free(w->ratios);
 }
 
-static ak_status put(ak_buf *out, const ak_model_parts *p, const whitening *w, size_t raw,
-                     ak_error *err)
+static ak_status put(ak_buf *out, const ak_model_parts *p, const float *mean, const float *matrix,
+                     size_t raw, const float *smoothing, ak_error *err)
 {
     char *config = NULL;
     ak_graph graph;
@@ -104,26 +102,27 @@ static ak_status put(ak_buf *out, const ak_model_parts *p, const whitening *w, s
     ak_checkpoint_add(&c, "encoder statistics", p->stats, graph.stats, AK_TENSOR_F32);
     ak_checkpoint_add(&c, "head", p->head_params, ak_head_params(&p->head), AK_TENSOR_F16);
     ak_checkpoint_add(&c, "head statistics", p->head_stats, ak_head_stats(&p->head), AK_TENSOR_F32);
-    ak_checkpoint_add(&c, "whitening mean", w->mean, raw, AK_TENSOR_F32);
-    ak_checkpoint_add(&c, "whitening", w->matrix, p->dims * raw, AK_TENSOR_F16);
-    ak_checkpoint_add(&c, "whitening ratios", w->ratios, p->dims, AK_TENSOR_F32);
+    ak_checkpoint_add(&c, "whitening mean", mean, raw, AK_TENSOR_F32);
+    ak_checkpoint_add(&c, "whitening", matrix, p->dims * raw, AK_TENSOR_F16);
+    if (smoothing)
+        ak_checkpoint_add(&c, "smoothing", smoothing, p->dims * p->dims, AK_TENSOR_F16);
     status = ak_checkpoint_write(out, &c, err);
     free(config);
     return status;
 }
 
-// Fits w's whitening anew to how the descriptors that it makes of x scatter, mixed with the scatter
-// `own`, which counts as much as `trust` pictures (NULL: not at all). x (rows, raw) is overwritten.
-static ak_status learn(whitening *w, float *x, size_t raw, const ak_scatter *own, double trust,
-                       const ak_model_parts *p, const ak_fit_set *set, ak_error *err)
+// From the whitening by PCA to the learned one: w's is fitted anew to how the descriptors that it
+// makes of x scatter. x (rows, raw) is overwritten.
+static ak_status learn(whitening *w, float *x, size_t raw, const ak_model_parts *p,
+                       const ak_fit_set *set, ak_error *err)
 {
     const size_t dims = p->dims, rows = ak_fit_rows(set);
     size_t cells;
     float *y = ak_mul(&cells, rows, dims) ? ak_alloc(cells, sizeof *y) : NULL;
-    float *turn = ak_alloc(dims * dims, sizeof *turn);
+    float *turn = ak_alloc(dims * dims, sizeof *turn), *ratios = ak_alloc(dims, sizeof *ratios);
     float *before = ak_alloc(dims * raw, sizeof *before);
     ak_scatter s = {0};
-    ak_status status = y && turn && before
+    ak_status status = y && turn && ratios && before
                            ? ak_scatter_init(&s, dims, err)
                            : ak_fail(err, AK_OUT_OF_MEMORY, "no memory to fit a whitening");
     if (status == AK_OK) {
@@ -131,16 +130,14 @@ static ak_status learn(whitening *w, float *x, size_t raw, const ak_scatter *own
         ak_whitening_apply(y, x, w->mean, before, rows, raw, dims);
         status = ak_fit_scatter(&s, set, y, err);
     }
-    if (status == AK_OK) {
-        if (own)
-            ak_scatter_mix(&s, own, (float)(trust / ((double)set->n + trust)));
-        status = ak_whitening_fit(turn, w->ratios, &s, dims, p->power, p->shrink, err);
-    }
+    if (status == AK_OK)
+        status = ak_whitening_fit(turn, ratios, &s, dims, p->power, p->shrink, err);
     if (status == AK_OK)
         cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)dims, (int)raw, (int)dims, 1,
                     turn, (int)dims, before, (int)raw, 0, w->matrix, (int)raw);
     ak_scatter_clear(&s);
     free(before);
+    free(ratios);
     free(turn);
     free(y);
     return status;
@@ -160,7 +157,7 @@ static ak_status fit(whitening *w, float *x, size_t raw, const ak_model_parts *p
         status = ak_whitening_pca(w->matrix, &s, p->dims, PCA_POWER, PCA_SHRINK, err);
     }
     ak_scatter_clear(&s);
-    return status == AK_OK ? learn(w, x, raw, NULL, 0, p, set, err) : status;
+    return status == AK_OK ? learn(w, x, raw, p, set, err) : status;
 }
 
 ak_status ak_model_build(ak_buf *out, const ak_model_parts *p, const ak_fit_set *set, ak_error *err)
@@ -174,46 +171,16 @@ ak_status ak_model_build(ak_buf *out, const ak_model_parts *p, const ak_fit_set 
     if (status == AK_OK)
         status = fit(&w, x, raw, p, set, err);
     if (status == AK_OK)
-        status = put(out, p, &w, raw, err);
+        status = put(out, p, w.mean, w.matrix, raw, NULL, err);
     whitening_free(&w);
     free(x);
     return status;
 }
 
-static ak_status refit(whitening *w, const ak_model *base, const ak_model_parts *p, double trust,
-                       const ak_fit_set *set, ak_error *err)
+ak_status ak_model_rebuild(ak_buf *out, const ak_model *base, const ak_model_parts *p,
+                           ak_error *err)
 {
-    size_t raw = 0;
-    float *x = NULL;
-    ak_scatter own = {0};
-    ak_status status = raw_of(&x, &raw, p, set, err);
-    if (status == AK_OK)
-        status = ak_scatter_init(&own, base->dims, err);
-    if (status == AK_OK) {
-        ak_whitening_scatter(&own, base->ratios, base->power);
-        status = learn(w, x, raw, &own, trust, p, set, err);
-    }
-    ak_scatter_clear(&own);
-    free(x);
-    return status;
-}
-
-ak_status ak_model_rebuild(ak_buf *out, const ak_model *base, const ak_model_parts *p, double trust,
-                           const ak_fit_set *set, ak_error *err)
-{
-    const size_t raw = base->raw, dims = base->dims;
-    whitening w = {0};
-    ak_status status = whitening_alloc(&w, dims, raw, err);
-    if (status == AK_OK) {
-        memcpy(w.mean, base->mean, raw * sizeof *w.mean);
-        memcpy(w.matrix, base->matrix, dims * raw * sizeof *w.matrix);
-        memcpy(w.ratios, base->ratios, dims * sizeof *w.ratios);
-        status = set ? refit(&w, base, p, trust, set, err) : AK_OK;
-    }
-    if (status == AK_OK)
-        status = put(out, p, &w, raw, err);
-    whitening_free(&w);
-    return status;
+    return put(out, p, base->mean, base->whitening, base->raw, p->smoothing, err);
 }
 
 ak_status ak_model_random(ak_model **out, const ak_model *like, uint64_t seed, ak_error *err)
@@ -233,7 +200,8 @@ ak_status ak_model_random(ak_model **out, const ak_model *like, uint64_t seed, a
     ak_graph_init(m->params, m->stats, &m->graph, seed);
     ak_head_init(m->head_params, m->head_stats, &m->head, seed);
     for (size_t i = 0; i < m->dims; i++)
-        m->matrix[i * m->raw + i] = m->ratios[i] = 1.0f;
+        m->whitening[i * m->raw + i] = 1.0f;
+    ak_model_inside_compose(m);
     *out = m;
     return AK_OK;
 }
@@ -254,5 +222,6 @@ ak_model_parts ak_model_parts_of(const ak_model *m)
                             .layout = m->layout,
                             .mean = m->mean,
                             .matrix = m->matrix,
-                            .raw = m->raw};
+                            .raw = m->raw,
+                            .smoothing = m->smoothing};
 }

@@ -16,21 +16,20 @@ typedef struct {
     size_t dims;                // of what is whitened
     float power, shrink;        // of the whitening
     float colour, layout;       // weights of these parts, 0: none
-    const float *mean, *matrix; // of the whitening, (raw) and (dims, raw), features before colours,
-    size_t raw;                 // as ak_model_parts_of gives them; a build fits its own
-    const char *training;       // JSON object with what is known of the run; NULL: {}
+    const float *mean, *matrix; // (raw) and (dims, raw), features before colours, smoothed: as
+    size_t raw;                 // ak_model_parts_of gives them; a build has its own
+    const float *smoothing; // (dims, dims), what a rebuild adds to the whitening: W + smoothing W
+    const char *training;   // JSON object with what is known of the run; NULL: {}
 } ak_model_parts;
 
 // Appends a model file to out, in half precision, its whitening fitted on the set.
 ak_status ak_model_build(ak_buf *out, const ak_model_parts *parts, const ak_fit_set *set,
                          ak_error *err);
 
-// Appends a model with base's network, geometry and dimensions, but with the weights of parts
-// (ak_model_parts_of(base), then changed). Its whitening is fitted anew to how base's descriptors
-// of the set scatter, mixed with the scatter that base's own whitening left, which counts as much
-// as `trust` pictures. set NULL: base's whitening as it is.
+// Appends a model with base's network, geometry and whitening, but with the weights, smoothing and
+// layout of parts (ak_model_parts_of(base), then changed). smoothing NULL: none.
 ak_status ak_model_rebuild(ak_buf *out, const ak_model *base, const ak_model_parts *parts,
-                           double trust, const ak_fit_set *set, ak_error *err);
+                           ak_error *err);
 
 // The same network with random weights, its features not whitened: a baseline.
 ak_status ak_model_random(ak_model **out, const ak_model *like, uint64_t seed, ak_error *err);

@@ -20,11 +20,16 @@ struct ak_model {
     float power, shrink; // of the whitening, as it was fitted
     size_t dims, raw;    // of the whitened vector; of what is whitened
     float *params, *stats, *head_params, *head_stats;
-    float *mean, *matrix, *ratios; // whitening: (raw), (dims, raw), (dims)
+    float *mean, *whitening; // (raw), (dims, raw)
+    float *smoothing;        // (dims, dims), zeros: none
+    float *matrix;           // (dims, raw): (1 + smoothing) whitening, what is computed with
 };
 
 // Room for all of a model whose configuration is set.
 ak_status ak_model_inside_alloc(ak_model *model, ak_error *err);
+
+// The matrix, from whitening and smoothing.
+void ak_model_inside_compose(ak_model *model);
 
 // What is whitened: pooled features, the colour part beside them. raw (n, features + colour),
 // pooled (n, features) is scratch.

@@ -106,11 +106,3 @@ void ak_scatter_norm(ak_scatter *s)
     for (size_t j = 0; j < s->d && !(trace > 0); j++)
         s->within[j * s->d + j] = 1 / (float)s->d;
 }
-
-void ak_scatter_mix(ak_scatter *s, const ak_scatter *other, float share)
-{
-    for (size_t j = 0; j < s->d * s->d; j++) {
-        s->total[j] += share * (other->total[j] - s->total[j]);
-        s->within[j] += share * (other->within[j] - s->within[j]);
-    }
-}

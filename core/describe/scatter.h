@@ -33,7 +33,4 @@ ak_status ak_scatter_pairs(ak_scatter *s, const float *x, const ak_pair *pairs, 
 // Makes within of trace 1; the identity where nothing was added.
 void ak_scatter_norm(ak_scatter *s);
 
-// s = (1 - share) s + share other, both normed; the mean stays.
-void ak_scatter_mix(ak_scatter *s, const ak_scatter *other, float share);
-
 #endif

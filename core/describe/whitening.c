@@ -90,23 +90,6 @@ done:
     return status;
 }
 
-void ak_whitening_scatter(ak_scatter *s, const float *ratios, float power)
-{
-    const size_t d = s->d;
-    double within = 0, total = 0;
-    memset(s->mean, 0, d * sizeof *s->mean);
-    memset(s->within, 0, d * d * sizeof *s->within);
-    memset(s->total, 0, d * d * sizeof *s->total);
-    for (size_t k = 0; k < d; k++) {
-        within += (double)(s->within[k * d + k] = powf(ratios[k], power));
-        total += (double)(s->total[k * d + k] = powf(ratios[k], 1 + power));
-    }
-    for (size_t k = 0; k < d; k++) {
-        s->within[k * d + k] /= within > 0 ? (float)within : 1;
-        s->total[k * d + k] /= total > 0 ? (float)total : 1;
-    }
-}
-
 void ak_whitening_apply(float *y, float *x, const float *mean, const float *matrix, size_t n,
                         size_t d, size_t dims)
 {

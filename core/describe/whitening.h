@@ -7,8 +7,8 @@
 //
 // Directions in which parts, copies and pictures of one kind differ from each other are scaled
 // down, those that tell pictures apart are kept. The ratios do not change when the vectors are
-// mapped linearly, so whoever fits again on descriptors gets the same descriptors from the same
-// pictures. Power 0 is Mikolajczyk & Matas, ICCV 2007 (and Radenovic et al., PAMI 2018).
+// mapped linearly, so fitting again on what comes out changes nothing. Power 0 is Mikolajczyk &
+// Matas, ICCV 2007 (and Radenovic et al., PAMI 2018).
 #ifndef AK_DESCRIBE_WHITENING_H
 #define AK_DESCRIBE_WHITENING_H
 
@@ -25,10 +25,6 @@ ak_status ak_whitening_pca(float *matrix, ak_scatter *s, size_t dims, float powe
 // does not explode. AK_BAD_VALUE when dims > d.
 ak_status ak_whitening_fit(float *matrix, float *ratios, ak_scatter *s, size_t dims, float power,
                            float shrink, ak_error *err);
-
-// The scatter, normed, that descriptors have by a whitening of these ratios (s->d of them) and
-// power.
-void ak_whitening_scatter(ak_scatter *s, const float *ratios, float power);
 
 // y (n, dims), unit length; x (n, d) is overwritten.
 void ak_whitening_apply(float *y, float *x, const float *mean, const float *matrix, size_t n,

@@ -7,7 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define PARTS "parts_map"
+#define PARTS          "parts_map"
+#define NEIGHBOURHOODS "neighbourhoods"
 
 static const ak_series *find(const ak_gate_numbers *numbers, const char *name)
 {
@@ -32,10 +33,12 @@ static bool is_meaning(const char *name)
 // What must gain. Meaning: the first of those that the pictures have enough of.
 static const char *primary_of(const ak_gate_numbers *numbers, int wanted)
 {
-    for (size_t i = 0; wanted != AK_PRIMARY_PARTS && i < MEANINGS; i++)
+    if (wanted == AK_PRIMARY_PARTS)
+        return PARTS;
+    for (size_t i = 0; wanted != AK_PRIMARY_NEIGHBOURHOODS && i < MEANINGS; i++)
         if (find(numbers, meanings[i]))
             return meanings[i];
-    return wanted == AK_PRIMARY_MEANING ? NULL : PARTS;
+    return wanted == AK_PRIMARY_MEANING ? NULL : NEIGHBOURHOODS;
 }
 
 // What the primary measure must gain: meaning a share of what there is, since mAPs over words and
@@ -66,10 +69,11 @@ static ak_status judge_series(ak_gate_row *row, const ak_series *s, const char *
     }
     bool old = strncmp(s->name, "old_", 4) == 0,
          family = strncmp(s->name, "copies_", 7) == 0 && strcmp(s->name, "copies_r1") != 0;
-    row->margin = old                   ? recipe->gate.old_margin
-                  : family              ? recipe->gate.family_margin
-                  : is_meaning(s->name) ? recipe->gate.meaning_margin * p.incumbent
-                                        : recipe->gate.margin;
+    row->margin = old                           ? recipe->gate.old_margin
+                  : family                      ? recipe->gate.family_margin
+                  : strcmp(s->name, PARTS) == 0 ? recipe->gate.parts_margin
+                  : is_meaning(s->name)         ? recipe->gate.meaning_margin * p.incumbent
+                                                : recipe->gate.margin;
     row->passed = !s->decides || p.low >= -row->margin;
     return status;
 }

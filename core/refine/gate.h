@@ -4,8 +4,10 @@
 // The same folder gives the same verdict, bit for bit, on the same machine with the same number of
 // threads. Measured are
 //   parts     two crops of a yardstick that hardly overlap find each other (mAP; R@1 is told)
+//   neighbourhoods  two such crops have the same pictures around them (core/refine/measure.h)
 //   copies    copies of families that no recipe trains on find their picture (R@1, together and
-//   each) meaning   yardsticks find what shares feedback, a tag, an album, a caption's word (mAP)
+//   each)
+//   meaning   yardsticks find what shares feedback, a tag, an album, a caption's word (mAP)
 //   old       parts on the yardsticks of collections outside the run (mAP)
 //   health    effective rank, dead dimensions; churn of the ten nearest is told
 // The primary measure must gain, and its lower bound be above 0; no other's lower bound may fall

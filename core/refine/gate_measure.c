@@ -279,12 +279,26 @@ done:
     return status;
 }
 
+static ak_status neighbourhoods(gate *g, const uint32_t *self, float *const *gallery, size_t count,
+                                ak_error *err)
+{
+    const set *s = &g->yardsticks;
+    ak_series *series = series_new(g, "neighbourhoods", true, s->n);
+    ak_status status = series ? AK_OK : ak_fail(err, AK_OUT_OF_MEMORY, "no memory for measures");
+    for (int m = 0; m < AK_EMBED_MODELS && status == AK_OK; m++)
+        status =
+            ak_measure_overlap(series->value[m], s->variants[PART_A][m], s->variants[PART_B][m],
+                               self, s->n, gallery[m], count, g->dims[m], err);
+    return status;
+}
+
 static ak_status whole(gate *g, ak_error *err)
 {
     size_t n = g->yardsticks.n, count = n + g->pool.n;
     float *gallery[AK_EMBED_MODELS] = {0};
-    uint32_t *rows = ak_alloc(count + 1, sizeof *rows);
-    ak_status status = rows ? AK_OK : ak_fail(err, AK_OUT_OF_MEMORY, "no memory for measures");
+    uint32_t *rows = ak_alloc(count + 1, sizeof *rows), *self = ak_alloc(n + 1, sizeof *self);
+    ak_status status =
+        rows && self ? AK_OK : ak_fail(err, AK_OUT_OF_MEMORY, "no memory for measures");
     for (int m = 0; m < AK_EMBED_MODELS && status == AK_OK; m++) {
         gallery[m] = joined(g->yardsticks.variants[WHOLE][m], n, g->pool.variants[WHOLE][m],
                             g->pool.n, g->dims[m]);
@@ -295,19 +309,22 @@ static ak_status whole(gate *g, ak_error *err)
         goto done;
     memcpy(rows, g->yardsticks.chosen, n * sizeof *rows);
     memcpy(rows + n, g->pool.chosen, g->pool.n * sizeof *rows);
+    for (size_t i = 0; i < n; i++)
+        self[i] = (uint32_t)i;
+    if (status == AK_OK)
+        status = neighbourhoods(g, self, gallery, count, err);
     for (int what = 0; what < AK_MEANINGS && status == AK_OK; what++)
         status = meaning(g, rows, gallery, count, (ak_meaning)what, err);
     for (int m = 0; m < AK_EMBED_MODELS && status == AK_OK; m++)
         status = ak_measure_health(&g->out->rank[m], &g->out->dead[m], gallery[m], count,
                                    g->dims[m], err);
-    for (size_t i = 0; i < n; i++)
-        rows[i] = (uint32_t)i;
     if (status == AK_OK)
-        status = ak_measure_churn(&g->out->churn, rows, n, gallery[0], g->dims[0], gallery[1],
+        status = ak_measure_churn(&g->out->churn, self, n, gallery[0], g->dims[0], gallery[1],
                                   g->dims[1], count, err);
 done:
     for (int m = 0; m < AK_EMBED_MODELS; m++)
         free(gallery[m]);
+    free(self);
     free(rows);
     return status;
 }

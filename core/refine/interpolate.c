@@ -5,6 +5,7 @@
 #include "core/nn/head.h"
 #include "core/refine/gate_alter.h"
 #include "core/refine/measure.h"
+#include "core/refine/smoothing.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -12,15 +13,16 @@
 
 #define HELD_MAX   800    // of each kind
 #define HELD_LEAST 20     // fewer decide nothing
-#define FIT_MAX    6000   // pictures that a whitening is refitted on
+#define FIT_MAX    6000   // pictures that a smoothing is fitted on
 #define UNDECIDED  0.5    // the factor when there is too little to choose by
 #define SEED       0x1e1d // of the crops: not those of the gate
+#define FIT_SEED   0xf17
 
 enum { WHOLE, PART_A, PART_B, JPEG, BLUR, BORDER, VARIANTS, FAMILIES = VARIANTS - JPEG };
 
-// Means of 1 / rank: of the other part, both ways, and of each family of copies.
+// What the kept pictures give by one model.
 typedef struct {
-    double parts, copies[FAMILIES];
+    double neighbourhoods, parts, copies[FAMILIES]; // the last two: means of 1 / rank
 } scores;
 
 typedef struct {
@@ -31,12 +33,13 @@ typedef struct {
     ak_graph graph;
     float *params, *head;
     const float *trained, *trained_head;
-    uint32_t *fit; // places in the set's pictures that a whitening is refitted on
-    ak_pair *kin;
-    ak_fit_set fit_set;
+    uint32_t *fit; // (fit_n) pictures of the run that a smoothing is fitted on
+    size_t fit_n;
+    float *smoothing; // (dims, dims)
     const ak_watch *watch;
     size_t done, total; // models scored
     scores first;       // of the incumbent
+    double best;        // neighbourhoods of the best choice so far
 } choosing;
 
 static ak_status degraded(ak_image *out, const ak_image *picture, ak_alteration how, uint64_t seed,
@@ -93,6 +96,24 @@ static ak_status find(double *mean, const float *const *rows, int from, int to, 
     return status;
 }
 
+static ak_status agree(double *mean, const float *const *rows, size_t n, size_t dims, ak_error *err)
+{
+    double *share = ak_alloc(n, sizeof *share);
+    uint32_t *self = ak_alloc(n, sizeof *self);
+    ak_status status =
+        share && self ? AK_OK : ak_fail(err, AK_OUT_OF_MEMORY, "no memory to measure");
+    for (size_t i = 0; i < n && status == AK_OK; i++)
+        self[i] = (uint32_t)i;
+    if (status == AK_OK)
+        status = ak_measure_overlap(share, rows[PART_A], rows[PART_B], self, n, rows[WHOLE], n,
+                                    dims, err);
+    for (size_t i = 0; i < n && status == AK_OK; i++)
+        *mean += share[i] / (double)n;
+    free(share);
+    free(self);
+    return status;
+}
+
 // Adds what n kept pictures give.
 static ak_status score_rows(scores *to, choosing *c, const ak_model *model, const uint32_t *chosen,
                             size_t n, ak_error *err)
@@ -115,6 +136,8 @@ static ak_status score_rows(scores *to, choosing *c, const ak_model *model, cons
             memcpy(row + i * dims, mixed + (i * VARIANTS + (size_t)v) * dims, dims * sizeof *row);
         rows[v] = row;
     }
+    if (status == AK_OK)
+        status = agree(&to->neighbourhoods, rows, n, dims, err);
     if (status == AK_OK)
         status = find(&there, rows, PART_A, PART_B, n, dims, err);
     if (status == AK_OK)
@@ -148,20 +171,12 @@ static ak_status score(ak_interpolation *told, int at, choosing *c, ak_bytes fil
     ak_model_free(model);
     if (c->done++ == 0)
         c->first = sum;
-    told->parts[at] = sum.parts / kinds;
-    told->copies[at] = 1;
+    ak_choice *choice = &told->tried[at];
+    *choice = (ak_choice){sum.neighbourhoods / kinds, sum.parts / kinds, 1};
     for (int f = 0; f < FAMILIES; f++)
-        told->copies[at] = fmin(told->copies[at], (sum.copies[f] - c->first.copies[f]) / kinds);
+        choice->copies = fmin(choice->copies, (sum.copies[f] - c->first.copies[f]) / kinds);
+    told->scored[at] = status == AK_OK;
     return status == AK_OK ? ak_watch_tell(c->watch, c->done, c->total, err) : status;
-}
-
-// Fitting takes its time: that it goes on is told, too, and whether it may.
-static const ak_image *picture_at(void *arg, size_t i)
-{
-    const choosing *c = arg;
-    if (i % 64 == 0 && ak_watch_tell(c->watch, c->done, c->total, NULL) != AK_OK)
-        return NULL;
-    return &c->set->pictures.items[c->fit[i]].image;
 }
 
 static void mix(choosing *c, double factor)
@@ -174,61 +189,69 @@ static void mix(choosing *c, double factor)
             from.head_params[i] + (float)factor * (c->trained_head[i] - from.head_params[i]);
 }
 
-static ak_status build(ak_buf *out, choosing *c, double factor, bool whitening, json_t *training,
-                       ak_error *err)
+// out is overwritten.
+static ak_status build(ak_buf *out, choosing *c, double factor, const float *smoothing,
+                       json_t *training, ak_error *err)
 {
     json_object_set_new(training, "factor", json_real(factor));
-    json_object_set_new(training, "whitening_refitted", json_boolean(whitening));
+    json_object_set_new(training, "smoothing", json_boolean(smoothing == c->smoothing));
     char *text = json_dumps(training, JSON_COMPACT);
     c->parts.training = text;
+    c->parts.smoothing = smoothing;
     mix(c, factor);
     out->n = 0;
-    ak_status status =
-        ak_model_rebuild(out, c->incumbent, &c->parts, c->rundir->run.recipe.train.whitening_trust,
-                         whitening ? &c->fit_set : NULL, err);
+    ak_status status = ak_model_rebuild(out, c->incumbent, &c->parts, err);
     c->parts.training = NULL;
     free(text);
     return status;
 }
 
-static size_t kin_of(ak_pair *kin, const uint32_t *place, const ak_run_couple *couples, size_t n)
+// c->smoothing, to how the network at this factor sees the pictures: without a smoothing, and
+// without the layout, which is beside what is smoothed.
+static ak_status smooth(choosing *c, double factor, json_t *training, ak_error *err)
 {
-    size_t kept = 0;
-    for (size_t i = 0; i < n; i++)
-        if (place[couples[i].a] && place[couples[i].b])
-            kin[kept++] = (ak_pair){place[couples[i].a] - 1, place[couples[i].b] - 1};
-    return kept;
+    const ak_refine_recipe *recipe = &c->rundir->run.recipe;
+    const ak_smoothing how = {.neighbours = (size_t)recipe->train.smoothing_neighbours,
+                              .ridge = recipe->train.smoothing_ridge};
+    const float layout = c->parts.layout;
+    const size_t dims = c->parts.dims;
+    ak_buf file = {0};
+    ak_model *plain = NULL;
+    ak_embedders e = {0};
+    ak_watch watch = {.stop = must_stop, .arg = c};
+    size_t cells;
+    float *x = ak_mul(&cells, c->fit_n, dims) ? ak_alloc(cells, sizeof *x) : NULL;
+    c->parts.layout = 0;
+    ak_status status = x ? build(&file, c, factor, NULL, training, err)
+                         : ak_fail(err, AK_OUT_OF_MEMORY, "no memory to fit a smoothing");
+    c->parts.layout = layout;
+    if (status == AK_OK)
+        status = ak_model_read(&plain, ak_buf_bytes(&file), err);
+    if (status == AK_OK)
+        status = ak_embedders_init(&e, plain, NULL, err);
+    if (status == AK_OK)
+        status = ak_run_embed(&x, NULL, &e, c->rundir, c->fit, c->fit_n,
+                              &(ak_variants){.variants = 1}, &watch, err);
+    if (status == AK_OK)
+        status = ak_smoothing_fit(c->smoothing, x, c->fit_n, dims, &how, err);
+    ak_embedders_clear(&e);
+    ak_model_free(plain);
+    ak_buf_clear(&file);
+    free(x);
+    return status;
 }
 
-// What the whitening is refitted on: some of the pictures; neighbours, pictures of one tag or album
-// and those that people called similar belong together.
+// Which pictures a smoothing is fitted on: some of those that were trained on.
 static ak_status choose_fit(choosing *c, ak_error *err)
 {
-    const ak_run_set *set = c->set;
-    const size_t n = set->pictures.n, chosen = n < FIT_MAX ? n : FIT_MAX;
-    uint32_t *place = ak_alloc(n + 1, sizeof *place); // in the fit, plus 1; 0: not in it
+    const size_t n = c->set->pictures.n;
+    c->fit_n = n < FIT_MAX ? n : FIT_MAX;
     c->fit = ak_alloc(n + 1, sizeof *c->fit);
-    c->kin = ak_alloc(set->noisy_n + set->similar_n + 1, sizeof *c->kin);
-    if (!place || !c->fit || !c->kin) {
-        free(place);
-        return ak_fail(err, AK_OUT_OF_MEMORY, "no memory to refit the whitening");
-    }
-    for (size_t i = 0; i < n; i++)
-        c->fit[i] = (uint32_t)i;
-    ak_random r = ak_random_stream(c->rundir->run.seed, 0xf17, 0, 0);
+    if (!c->fit)
+        return ak_fail(err, AK_OUT_OF_MEMORY, "no memory to fit a smoothing");
+    memcpy(c->fit, c->set->rows, n * sizeof *c->fit);
+    ak_random r = ak_random_stream(c->rundir->run.seed, FIT_SEED, 0, 0);
     ak_random_shuffle(&r, c->fit, (uint32_t)n);
-    for (size_t i = 0; i < chosen; i++)
-        place[c->fit[i]] = (uint32_t)i + 1;
-    size_t kin_n = kin_of(c->kin, place, set->noisy, set->noisy_n);
-    kin_n += kin_of(c->kin + kin_n, place, set->similar, set->similar_n);
-    free(place);
-    c->fit_set = (ak_fit_set){.picture = picture_at,
-                              .arg = c,
-                              .n = chosen,
-                              .kin = c->kin,
-                              .kin_n = kin_n,
-                              .weights = AK_FIT_WEIGHTS_DEFAULT,
-                              .seed = c->rundir->run.seed};
     return AK_OK;
 }
 
@@ -240,49 +263,60 @@ static ak_status prepare(choosing *c, ak_error *err)
         return status;
     c->params = ak_alloc(c->graph.params, sizeof(float));
     c->head = ak_alloc(ak_head_params(&c->parts.head), sizeof(float));
-    if (!c->params || !c->head)
+    c->smoothing = ak_alloc(c->parts.dims * c->parts.dims, sizeof(float));
+    if (!c->params || !c->head || !c->smoothing)
         return ak_fail(err, AK_OUT_OF_MEMORY, "no memory to choose a factor");
     c->parts.params = c->params;
     c->parts.head_params = c->head;
     return choose_fit(c, err);
 }
 
-// The factor that finds parts best among those that cost no more copies than they may.
-static ak_status choose_factor(ak_buf *out, ak_interpolation *told, choosing *c, json_t *training,
-                               ak_error *err)
+static bool can_smooth(const choosing *c)
 {
-    double best = -1;
-    ak_status status = AK_OK;
-    for (int i = 0; i < AK_FACTORS && status == AK_OK; i++) {
-        double factor = i / (AK_FACTORS - 1.0);
-        status = build(out, c, factor, false, training, err);
-        if (status == AK_OK)
-            status = score(told, i, c, ak_buf_bytes(out), err);
-        if (told->parts[i] > best && told->copies[i] >= -AK_COPIES_LOSS) {
-            best = told->parts[i];
-            told->factor = factor;
-        }
+    return c->rundir->run.recipe.train.smoothing && c->fit_n >= AK_SMOOTHING_LEAST;
+}
+
+static double factor_of(int i)
+{
+    return i / (AK_FACTORS - 1.0);
+}
+
+// Scores factor number i, with the smoothing that is fitted to it or with the incumbent's, and
+// takes it when it is better than what was taken.
+static ak_status attempt(ak_buf *out, ak_interpolation *told, choosing *c, int i, bool smoothing,
+                         json_t *training, ak_error *err)
+{
+    const float *own = ak_model_parts_of(c->incumbent).smoothing;
+    const int at = i + (smoothing ? AK_FACTORS : 0);
+    const ak_choice *choice = &told->tried[at], *first = &told->tried[0];
+    ak_status status = smoothing ? smooth(c, factor_of(i), training, err) : AK_OK;
+    if (status == AK_OK)
+        status = build(out, c, factor_of(i), smoothing ? c->smoothing : own, training, err);
+    if (status == AK_OK)
+        status = score(told, at, c, ak_buf_bytes(out), err);
+    if (choice->neighbourhoods > c->best && choice->parts >= first->parts - AK_PARTS_LOSS &&
+        choice->copies >= -AK_COPIES_LOSS) {
+        c->best = choice->neighbourhoods;
+        told->factor = factor_of(i);
+        told->smoothing = smoothing;
     }
     return status;
 }
 
-// Whether the refitted whitening is better by the same rule.
-static ak_status choose_whitening(ak_buf *out, ak_interpolation *told, choosing *c,
-                                  json_t *training, ak_error *err)
+// The factors first; then the smoothing, for the incumbent's weights and for those that were best.
+static ak_status decide(ak_buf *out, ak_interpolation *told, choosing *c, json_t *training,
+                        ak_error *err)
 {
-    const int last = AK_FACTORS, at = (int)(told->factor * (AK_FACTORS - 1) + 0.5);
+    const int factors = c->rundir->run.recipe.train.weights ? AK_FACTORS : 1;
     ak_status status = AK_OK;
-    for (int i = 0; i <= at && status == AK_OK; i += at ? at : 1) // the incumbent, and the chosen
-        if (told->parts[i] < 0) {
-            status = build(out, c, i / (AK_FACTORS - 1.0), false, training, err);
-            if (status == AK_OK)
-                status = score(told, i, c, ak_buf_bytes(out), err);
-        }
-    if (status == AK_OK)
-        status = build(out, c, told->factor, true, training, err);
-    if (status == AK_OK)
-        status = score(told, last, c, ak_buf_bytes(out), err);
-    told->whitening = told->parts[last] > told->parts[at] && told->copies[last] >= -AK_COPIES_LOSS;
+    c->total = (size_t)factors + (can_smooth(c) ? 2 : 0);
+    for (int i = 0; i < factors && status == AK_OK; i++)
+        status = attempt(out, told, c, i, false, training, err);
+    const int best = (int)(told->factor * (AK_FACTORS - 1) + 0.5);
+    if (status == AK_OK && can_smooth(c))
+        status = attempt(out, told, c, 0, true, training, err);
+    if (status == AK_OK && can_smooth(c) && best > 0)
+        status = attempt(out, told, c, best, true, training, err);
     return status;
 }
 
@@ -297,15 +331,16 @@ static ak_status choose(ak_buf *out, ak_interpolation *told, choosing *c, json_t
     ak_status status = AK_OK;
     told->pictures = c->set->held_n;
     told->factor = !recipe->train.weights ? 0 : recipe->train.interpolate ? UNDECIDED : 1;
-    told->whitening = recipe->train.whitening;
-    c->total = AK_FACTORS + 1;
-    if (decides && recipe->train.weights)
-        status = choose_factor(out, told, c, training, err);
-    if (status == AK_OK && decides && recipe->train.whitening)
-        status = choose_whitening(out, told, c, training, err);
-    if (status != AK_OK || (decides && told->whitening)) // then it is what was built last
+    told->smoothing = can_smooth(c);
+    if (decides)
+        status = decide(out, told, c, training, err);
+    if (status == AK_OK && told->smoothing)
+        status = smooth(c, told->factor, training, err);
+    if (status != AK_OK)
         return status;
-    return build(out, c, told->factor, told->whitening, training, err);
+    return build(out, c, told->factor,
+                 told->smoothing ? c->smoothing : ak_model_parts_of(c->incumbent).smoothing,
+                 training, err);
 }
 
 ak_status ak_interpolate(ak_buf *out, ak_interpolation *told, const ak_rundir *rundir,
@@ -313,13 +348,12 @@ ak_status ak_interpolate(ak_buf *out, ak_interpolation *told, const ak_rundir *r
                          const float *head, json_t *training, const ak_watch *watch, ak_error *err)
 {
     *told = (ak_interpolation){0};
-    for (int i = 0; i <= AK_FACTORS; i++)
-        told->parts[i] = -1;
     choosing c = {.rundir = rundir,
                   .set = set,
                   .incumbent = incumbent,
                   .trained = params,
                   .trained_head = head,
+                  .best = -1,
                   .watch = watch};
     ak_status status = prepare(&c, err);
     if (status == AK_OK)
@@ -327,6 +361,6 @@ ak_status ak_interpolate(ak_buf *out, ak_interpolation *told, const ak_rundir *r
     free(c.params);
     free(c.head);
     free(c.fit);
-    free(c.kin);
+    free(c.smoothing);
     return status;
 }

@@ -1,7 +1,7 @@
-// How much of a training is kept: weights between the incumbent's and the trained ones, and the
-// whitening as it was or refitted. Decided by pictures that were kept from training: what finds
-// their own other part best, of those that find every family of copies about as well as the
-// incumbent.
+// How much of a training is kept: weights between the incumbent's and the trained ones, and whether
+// descriptors are smoothed. Decided by pictures that were kept from training: that choice whose two
+// halves of a picture agree most on what is around it, of those that find the other half, and every
+// family of copies, about as well as the incumbent.
 #ifndef AK_REFINE_INTERPOLATE_H
 #define AK_REFINE_INTERPOLATE_H
 
@@ -9,20 +9,26 @@
 #include "core/refine/run_set.h"
 
 #define AK_FACTORS     5     // 0, 1/4 .. 1
-#define AK_COPIES_LOSS 0.015 // of a family of copies that a factor may cost
+#define AK_PARTS_LOSS  0.02  // of the halves found that a choice may cost
+#define AK_COPIES_LOSS 0.015 // of a family of copies
+
+// What a choice is worth on the kept pictures.
+typedef struct {
+    double neighbourhoods; // mean overlap of what is around both halves (core/refine/measure.h)
+    double parts;          // mean of 1 / rank of the other half
+    double copies; // the same of copies, against the incumbent's; of the family that lost most
+} ak_choice;
 
 typedef struct {
-    double factor;  // 0: nothing learned, 1: the whole step
-    bool whitening; // refitted
-    // On the kept pictures, by factor; the last: with the refitted whitening. Mean of 1 / rank of
-    // the other part, -1: not tried; and the same of copies, against the incumbent's, of the family
-    // that lost most.
-    double parts[AK_FACTORS + 1], copies[AK_FACTORS + 1];
+    double factor;                   // 0: nothing learned, 1: the whole step
+    bool smoothing;                  // by this run
+    ak_choice tried[2 * AK_FACTORS]; // by factor, without the smoothing and with it
+    bool scored[2 * AK_FACTORS];
     size_t pictures; // that decided
 } ak_interpolation;
 
 // Appends the chosen model to out. params, head: trained. training: JSON for the model's lineage,
-// to which factor and whitening are added.
+// to which factor and smoothing are added.
 ak_status ak_interpolate(ak_buf *out, ak_interpolation *told, const ak_rundir *rundir,
                          const ak_run_set *set, const ak_model *incumbent, const float *params,
                          const float *head, json_t *training, const ak_watch *watch, ak_error *err);

@@ -8,8 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BLOCK   64 // queries whose similarities are computed by one product
-#define NEAREST 10
+#define BLOCK            64 // queries whose similarities are computed by one product
+#define NEAREST          10
+#define NEIGHBOURHOOD    100 // rows of a gallery to one of a neighbourhood
+#define NEIGHBOURS_LEAST 8
 
 static void similarities(float *s, const float *queries, size_t n, const float *gallery,
                          size_t count, size_t dims)
@@ -112,6 +114,69 @@ ak_status ak_measure_ap(double *ap, const uint32_t *self, const uint32_t *releva
     }
     free(s);
     free(queries);
+    return enough ? AK_OK
+                  : ak_fail(err, AK_OUT_OF_MEMORY, "no memory to search among %zu pictures", count);
+}
+
+static size_t neighbourhood(size_t count)
+{
+    size_t near = count / NEIGHBOURHOOD;
+    near = near > NEIGHBOURS_LEAST ? near : NEIGHBOURS_LEAST;
+    return near < count - 1 ? near : count - 1;
+}
+
+// order (count) is scratch; the first `near` of it are left.
+static void place(placed *order, const float *s, size_t count, uint32_t self)
+{
+    size_t n = 0;
+    for (uint32_t j = 0; j < count; j++)
+        if (j != self)
+            order[n++] = (placed){s[j], j};
+    qsort(order, n, sizeof *order, by_rank);
+}
+
+static double overlap(const float *a, const float *b, size_t count, uint32_t self, placed *order,
+                      bool *marked)
+{
+    size_t near = neighbourhood(count), same = 0;
+    place(order, a, count, self);
+    for (size_t k = 0; k < near; k++)
+        marked[order[k].row] = true;
+    place(order + count, b, count, self);
+    for (size_t k = 0; k < near; k++)
+        same += marked[order[count + k].row];
+    for (size_t k = 0; k < near; k++)
+        marked[order[k].row] = false;
+    return (double)same / (double)near;
+}
+
+ak_status ak_measure_overlap(double *share, const float *a, const float *b, const uint32_t *self,
+                             size_t n, const float *gallery, size_t count, size_t dims,
+                             ak_error *err)
+{
+    float *s = count > 1 ? ak_alloc(2 * BLOCK * count, sizeof *s) : NULL;
+    bool enough = s;
+    if (count < 2)
+        return ak_fail(err, AK_BAD_VALUE, "a neighbourhood needs 2 pictures; there are %zu", count);
+    for (size_t from = 0; from < n && enough; from += BLOCK) {
+        size_t part = n - from < BLOCK ? n - from : BLOCK;
+        similarities(s, a + from * dims, part, gallery, count, dims);
+        similarities(s + BLOCK * count, b + from * dims, part, gallery, count, dims);
+#pragma omp parallel reduction(&& : enough)
+        {
+            placed *order = ak_alloc(2 * count, sizeof *order);
+            bool *marked = ak_alloc(count, sizeof *marked);
+            enough = order && marked;
+#pragma omp for schedule(dynamic, 1)
+            for (size_t i = 0; i < part; i++)
+                if (enough)
+                    share[from + i] = overlap(s + i * count, s + (BLOCK + i) * count, count,
+                                              self[from + i], order, marked);
+            free(order);
+            free(marked);
+        }
+    }
+    free(s);
     return enough ? AK_OK
                   : ak_fail(err, AK_OUT_OF_MEMORY, "no memory to search among %zu pictures", count);
 }

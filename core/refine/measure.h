@@ -22,6 +22,15 @@ ak_status ak_measure_ap(double *ap, const uint32_t *self, const uint32_t *releva
                         const size_t *start, size_t n, const float *gallery, size_t count,
                         size_t dims, ak_error *err);
 
+// share (n): of the gallery rows nearest to row i of a, how many are nearest to row i of b, too.
+// Nearest: a hundredth of the gallery, 8 rows at least. a, b (n, dims); gallery row self[i] is left
+// out. Two views of one picture that are seen for what they show have one neighbourhood, whatever
+// tells them apart; what is seen at random, or by details that only one of them has, lowers it, and
+// so does a space in which too much has become alike.
+ak_status ak_measure_overlap(double *share, const float *a, const float *b, const uint32_t *self,
+                             size_t n, const float *gallery, size_t count, size_t dims,
+                             ak_error *err);
+
 // Share of the ten nearest rows of each query that are others in b than in a, on average. a (count,
 // dims_a), b (count, dims_b).
 ak_status ak_measure_churn(double *churn, const uint32_t *self, size_t n, const float *a,

@@ -17,7 +17,7 @@
 ak_status ak_near_clusters(uint32_t *cluster, const float *descriptors, const uint64_t *hashes,
                            size_t n, size_t dims, float score, ak_error *err);
 
-#define AK_NEIGHBOURS_MAX 16
+#define AK_NEIGHBOURS_MAX 256
 
 // out (n, k): the k nearest rows of each, best first, itself left out; UINT32_MAX where there are
 // fewer. k: 1 .. AK_NEIGHBOURS_MAX.

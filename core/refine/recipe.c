@@ -7,10 +7,10 @@
 // The reasons stand in docs/refinement.md.
 const ak_refine_recipe ak_refine_recipe_default = {
     .train = {.weights = true,
-              .side = 64,
+              .side = 96,
               .batch = 64,
               .replay = 0.5,
-              .rate = 0.006f,
+              .rate = 0.02f,
               .momentum = 0.9f,
               .warm_up = 0.05,
               .clip = 5.0f,
@@ -18,37 +18,34 @@ const ak_refine_recipe ak_refine_recipe_default = {
               .frozen_stages = 2,
               .level = AK_TUNE_DESCRIPTOR,
               .tau = 0.1f,
-              .contrast = 0.0f, // two views alone pull classes apart
+              .contrast = 0.0f, // two views alone pull kinds apart
               .features = 1.0f,
-              .relations = 3.0f,
+              .relations = 1.0f,
               .feedback = 0.5f,
               .masked = 0.05,
-              .neighbours = 8,
-              .couples = 0.5,
-              .noisy = 1.0f,
+              .neighbours = 0,
+              .couples = 0.25,
+              .noisy = 0.3f,
               .noisy_q = 0.02f,
-              .clusters = 0.0f,
-              .cluster = 30,
-              .cluster_tau = 0.1f,
-              .cluster_smoothing = 0.1f,
+              .neighbourhoods = 1.0f,
               .held_out = 0.1,
               .interpolate = true,
-              .whitening = false,
-              .whitening_trust = 4000,
+              .smoothing = true,
+              .smoothing_neighbours = 50,
+              .smoothing_ridge = 0.3,
               .save_s = 20},
-    .views = {.area_least = 0.4f,
+    .views = {.area_least = 0.5f,
               .area_most = 1.0f,
               .aspect_most = 4.0f / 3.0f,
               .shrink = 0.15f,
               .shrink_least = 0.25f,
               .shrink_most = 0.5f,
               .mirror = 0.5f,
-              .jitter = 0.8f,
-              .brightness = 0.3f,
-              .contrast = 0.3f,
-              .saturation = 0.3f,
-              .hue = 0.02f,
-              .grey = 0.05f,
+              .jitter = 0.3f,
+              .brightness = 0.2f,
+              .contrast = 0.2f,
+              .saturation = 0.2f,
+              .hue = 0.01f,
               .blur = 0.1f,
               .blur_least = 0.1f,
               .blur_most = 2.0f,
@@ -62,6 +59,7 @@ const ak_refine_recipe ak_refine_recipe_default = {
              .gain_least = 0.005,
              .meaning_gain = 0.01,
              .margin = 0.01,
+             .parts_margin = 0.03,
              .meaning_margin = 0.02,
              .family_margin = 0.05,
              .old_margin = 0.005,
@@ -73,7 +71,7 @@ const ak_refine_recipe ak_refine_recipe_default = {
 };
 
 static const char *const levels[] = {"projection", "descriptor", NULL};
-static const char *const primaries[] = {"parts", "meaning", "auto", NULL};
+static const char *const primaries[] = {"parts", "meaning", "neighbourhoods", "auto", NULL};
 
 #define TRAIN(type, member, low, high, help)                                                       \
     {                                                                                              \
@@ -85,7 +83,7 @@ static const char *const primaries[] = {"parts", "meaning", "auto", NULL};
     }
 
 static const ak_field train_fields[] = {
-    TRAIN(BOOL, weights, 0, 1, "train the network; false: refit the whitening alone"),
+    TRAIN(BOOL, weights, 0, 1, "train the network; false: fit a smoothing alone"),
     TRAIN(INT, side, 16, 256, "px of the views"),
     TRAIN(COUNT, steps, 0, 1e9, "at most; 0: as many as the budget holds"),
     TRAIN(COUNT, batch, 8, 1024, "pictures a step, two views each"),
@@ -108,14 +106,12 @@ static const ak_field train_fields[] = {
     TRAIN(DOUBLE, couples, 0, 0.75, "share of a batch for noisy pairs"),
     TRAIN(FLOAT, noisy, 0, 100, "weight of RINCE on noisy pairs: of one album, tag, neighbourhood"),
     TRAIN(FLOAT, noisy_q, 0.01, 1, "q of RINCE: 1 trusts no pair more than another"),
-    TRAIN(FLOAT, clusters, 0, 100, "weight of class proxies at the centres of clusters"),
-    TRAIN(COUNT, cluster, 2, 1e6, "pictures in a cluster, on average"),
-    TRAIN(FLOAT, cluster_tau, 0.01, 2, "temperature of the clusters"),
-    TRAIN(FLOAT, cluster_smoothing, 0, 0.9, "share of a label that goes to the other clusters"),
+    TRAIN(FLOAT, neighbourhoods, 0, 100, "weight of moving towards what is around a picture"),
     TRAIN(DOUBLE, held_out, 0.02, 0.5, "share of the pictures that chooses the factor"),
     TRAIN(BOOL, interpolate, 0, 1, "choose the factor; false: the whole step"),
-    TRAIN(BOOL, whitening, 0, 1, "refit the whitening"),
-    TRAIN(DOUBLE, whitening_trust, 1, 1e7, "pictures at which a refitted covariance counts half"),
+    TRAIN(BOOL, smoothing, 0, 1, "smooth descriptors towards their neighbourhoods"),
+    TRAIN(COUNT, smoothing_neighbours, 1, AK_NEIGHBOURS_MAX, "that a descriptor is smoothed by"),
+    TRAIN(DOUBLE, smoothing_ridge, 1e-3, 1e6, "what keeps the smoothing small"),
     TRAIN(DOUBLE, save_s, 0.1, 3600, "seconds between checkpoints"),
     {0}};
 
@@ -124,6 +120,7 @@ static const ak_field gate_fields[] = {
     GATE(DOUBLE, gain_least, 0, 1, "that the primary measure must gain", NULL),
     GATE(DOUBLE, meaning_gain, 0, 1, "where that is meaning, as a share of the incumbent's", NULL),
     GATE(DOUBLE, margin, 0, 1, "by which no other measure's lower bound may fall", NULL),
+    GATE(DOUBLE, parts_margin, 0, 1, "the same for parts, where they are not primary", NULL),
     GATE(DOUBLE, meaning_margin, 0, 1, "the same for meaning, as a share of the incumbent's", NULL),
     GATE(DOUBLE, family_margin, 0, 1, "the same for one family of copies", NULL),
     GATE(DOUBLE, old_margin, 0, 1, "the same for old ground", NULL),
@@ -149,12 +146,12 @@ ak_status ak_refine_recipe_named(ak_refine_recipe *out, const char *name, ak_err
     *out = ak_refine_recipe_default;
     if (strcmp(name, "default") == 0)
         return AK_OK;
-    if (strcmp(name, "whitening") == 0) {
+    if (strcmp(name, "smoothing") == 0) {
         out->train.weights = false;
-        out->train.whitening = true;
+        out->train.smoothing = true;
         return AK_OK;
     }
-    return ak_fail(err, AK_BAD_VALUE, "there is no recipe \"%s\"; possible are default, whitening",
+    return ak_fail(err, AK_BAD_VALUE, "there is no recipe \"%s\"; possible are default, smoothing",
                    name);
 }
 

@@ -7,6 +7,7 @@
 #include "core/nn/checkpoint.h"
 #include "core/nn/dnn.h"
 #include "core/nn/head.h"
+#include "core/refine/smoothing.h"
 #include "core/refine/tune_loss.h"
 #include "core/views/loader.h"
 
@@ -79,8 +80,8 @@ static ak_status begin(ak_tuner *t, ak_error *err)
     return ak_loader_new(&t->loader, &loader, err);
 }
 
-// The incumbent's features of all whole pictures, for its clusters.
-static ak_status cluster(ak_tuner *t, ak_error *err)
+// The incumbent's features of all whole pictures, for what is around them.
+static ak_status look_around(ak_tuner *t, ak_error *err)
 {
     const ak_pictures *pictures = &t->options.set->pictures;
     const size_t f = t->graph.features, side = (size_t)t->options.recipe->train.side;
@@ -88,7 +89,7 @@ static ak_status cluster(ak_tuner *t, ak_error *err)
     uint8_t *inputs = ak_alloc(t->rows, bytes);
     float *x = ak_alloc(pictures->n + t->rows, f * sizeof *x); // the last batch may hang over
     ak_status status =
-        inputs && x ? AK_OK : ak_fail(err, AK_OUT_OF_MEMORY, "no memory for clusters");
+        inputs && x ? AK_OK : ak_fail(err, AK_OUT_OF_MEMORY, "no memory for neighbourhoods");
     for (size_t first = 0; first < pictures->n && status == AK_OK; first += t->rows) {
         for (size_t i = 0; i < t->rows && first + i < pictures->n && status == AK_OK; i++)
             status = ak_image_square(inputs + i * bytes, (int)side,
@@ -97,7 +98,7 @@ static ak_status cluster(ak_tuner *t, ak_error *err)
             status = ak_dnn_forward(t->teacher, x + first * f, inputs, err);
     }
     if (status == AK_OK)
-        status = ak_tune_loss_cluster(t->loss, x, t->options.seed, err);
+        status = ak_tune_loss_look_around(t->loss, x, err);
     free(inputs);
     free(x);
     return status;
@@ -146,8 +147,9 @@ ak_status ak_tuner_new(ak_tuner **out, const ak_tune_options *options, ak_error 
     status = ak_optimiser_new(&t->optimiser, &sgd, &all, 1, t->params, err);
     if (status == AK_OK)
         status = begin(t, err);
-    if (status == AK_OK && recipe->train.clusters > 0)
-        status = cluster(t, err);
+    if (status == AK_OK && recipe->train.neighbourhoods > 0 &&
+        options->set->pictures.n >= AK_SMOOTHING_LEAST)
+        status = look_around(t, err);
 done:
     if (status == AK_OK)
         *out = t;
@@ -188,7 +190,7 @@ static void tell(ak_tuner *t, double loss, const ak_tune_terms *terms, double gr
     smooth(&p->relations, terms->relations, first);
     smooth(&p->feedback, terms->feedback, first);
     smooth(&p->noisy, terms->noisy, first);
-    smooth(&p->clusters, terms->clusters, first);
+    smooth(&p->neighbourhoods, terms->neighbourhoods, first);
     p->gradient = gradient;
     p->masked = ak_tune_loss_masked(t->loss);
 }

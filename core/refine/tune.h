@@ -6,7 +6,7 @@
 //        + relations  squared differences of the two networks' similarities within the batch
 //        + feedback   supervised contrast on pairs that people called similar or different
 //        + noisy      RINCE on pairs of one album, tag or neighbourhood
-//        + clusters   class proxies that stay at the centres of the incumbent's clusters
+//        + neighbourhoods  1 - cosine to what is around the picture (core/refine/smoothing.h)
 // Batch statistics are never used in the network, the first stages do not move, gradients are
 // clipped, and the result is a moving average of the weights. A run is a function of its recipe,
 // its pictures, its seed, the number of steps and of threads; stopped and resumed it gives the same
@@ -32,7 +32,7 @@ typedef struct {
 typedef struct {
     uint64_t step, views;
     double seconds, seconds_left, progress; // of steps alone; progress 0..1
-    double loss, contrast, features, relations, feedback, noisy, clusters; // smoothed
+    double loss, contrast, features, relations, feedback, noisy, neighbourhoods; // smoothed
     double gradient; // norm before clipping, of the last step
     size_t masked;   // pairs of pictures of the last batch that were no negatives of each other
 } ak_tune_progress;

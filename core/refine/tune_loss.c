@@ -4,8 +4,8 @@
 #include "core/nn/head.h"
 #include "core/objective/objective.h"
 #include "core/refine/distil.h"
-#include "core/refine/kmeans.h"
 #include "core/refine/near.h"
+#include "core/refine/smoothing.h"
 
 #include <cblas.h>
 #include <math.h>
@@ -19,7 +19,7 @@ struct ak_tune_loss {
     const ak_refine_recipe *recipe;
     ak_mixture mixture;
     size_t n, features, dims, raw, width; // pictures; width: of what is contrasted
-    const ak_objective *nt_xent, *sup_con, *rince, *proxies;
+    const ak_objective *nt_xent, *sup_con, *rince;
     float *weights;                 // (dims, features): the whitening without the colour part
     float *centred;                 // (2n, features)
     float *y, *t, *dy;              // (2n, dims): descriptors of both networks, without colour
@@ -30,12 +30,8 @@ struct ak_tune_loss {
     uint8_t *masked;  // (2n, 2n)
     uint32_t *labels; // (n)
     size_t masked_n;
-    float *centres, *dcentres; // (clusters, dims); none: NULL
-    uint32_t *cluster;         // of each picture of the set
-    uint32_t *kinds;           // (n) of the batch
-    float *cluster_work;
-    size_t clusters;
-    double same; // from this similarity on two pictures are no negatives of each other
+    float *targets; // (pictures, dims) of the neighbourhoods; none: NULL
+    double same;    // from this similarity on two pictures are no negatives of each other
 };
 
 static bool to_head(const ak_tune_loss *l)
@@ -67,8 +63,7 @@ ak_status ak_tune_loss_new(ak_tune_loss **out, const ak_model_parts *parts, size
                         .raw = parts->raw,
                         .nt_xent = ak_objective_find("nt_xent"),
                         .sup_con = ak_objective_find("sup_con"),
-                        .rince = ak_objective_find("rince"),
-                        .proxies = ak_objective_find("proxy_softmax")};
+                        .rince = ak_objective_find("rince")};
     l->same = plan->same_score;
     if (recipe->train.masked > 0)
         l->same = fmin(l->same, ak_near_quantile(plan->descriptors, plan->n, plan->dims,
@@ -122,11 +117,7 @@ void ak_tune_loss_free(ak_tune_loss *l)
         free(arrays[i]);
     free(l->masked);
     free(l->labels);
-    free(l->centres);
-    free(l->dcentres);
-    free(l->cluster);
-    free(l->kinds);
-    free(l->cluster_work);
+    free(l->targets);
     free(l);
 }
 
@@ -201,24 +192,18 @@ static void describe(ak_tune_loss *l, float *y, const float *x)
                 l->centred, (int)f, l->weights, (int)f, 0, y, (int)l->dims);
 }
 
-ak_status ak_tune_loss_cluster(ak_tune_loss *l, float *x, uint64_t seed, ak_error *err)
+ak_status ak_tune_loss_look_around(ak_tune_loss *l, float *x, ak_error *err)
 {
-    const size_t n = l->set->pictures.n, f = l->features, d = l->dims;
-    const size_t k = n / l->recipe->train.cluster > 2 ? n / l->recipe->train.cluster : 2;
+    const size_t n = l->set->pictures.n, d = l->dims;
     float *y = ak_alloc(n, d * sizeof *y);
-    l->clusters = k;
-    l->centres = ak_alloc(k, d * sizeof(float));
-    l->dcentres = ak_alloc(k, d * sizeof(float));
-    l->cluster = ak_alloc(n, sizeof *l->cluster);
-    l->kinds = ak_alloc(l->n, sizeof *l->kinds);
-    l->cluster_work = ak_alloc(ak_objective_work(l->proxies, l->n, d, 0, k), sizeof(float));
-    ak_status status = y && l->centres && l->dcentres && l->cluster && l->kinds && l->cluster_work
-                           ? AK_OK
-                           : ak_fail(err, AK_OUT_OF_MEMORY, "no memory for clusters");
-    if (status == AK_OK) {
-        ak_whitening_apply(y, x, l->parts->mean, l->weights, n, f, d);
-        status = ak_kmeans(l->centres, l->cluster, y, n, d, k, seed, err);
+    l->targets = ak_alloc(n, d * sizeof *l->targets);
+    if (!y || !l->targets) {
+        free(y);
+        return ak_fail(err, AK_OUT_OF_MEMORY, "no memory for neighbourhoods");
     }
+    ak_whitening_apply(y, x, l->parts->mean, l->weights, n, l->features, d);
+    ak_status status = ak_smoothing_targets(l->targets, y, n, d,
+                                            (size_t)l->recipe->train.smoothing_neighbours, err);
     free(y);
     return status;
 }
@@ -287,30 +272,16 @@ static double noisy(ak_tune_loss *l)
     return value;
 }
 
-// Each view against the centres, which stay where they are.
-static double clusters(ak_tune_loss *l, const uint32_t *chosen)
+// Each view against its picture's neighbourhood.
+static double neighbourhoods(ak_tune_loss *l, const uint32_t *chosen)
 {
-    size_t n = l->n, d = l->dims;
-    float weight = l->recipe->train.clusters;
-    if (!l->centres)
+    const size_t n = l->n, d = l->dims;
+    if (!l->targets)
         return 0;
-    for (size_t i = 0; i < n; i++)
-        l->kinds[i] = l->cluster[chosen[i]];
-    ak_objective_params params = l->proxies->defaults;
-    params.tau = (double)l->recipe->train.cluster_tau;
-    params.smoothing = (double)l->recipe->train.cluster_smoothing;
-    ak_pair_gradients g = {l->t, l->t + n * d, l->dcentres}; // the teacher's are done with
-    double value = ak_objective_run(&g, l->proxies, &params,
-                                    &(ak_pairs){.n = n,
-                                                .d = d,
-                                                .a = l->y,
-                                                .b = l->y + n * d,
-                                                .labels = l->kinds,
-                                                .proxies = l->centres,
-                                                .classes = l->clusters},
-                                    l->cluster_work);
-    add(l->dy, l->t, 2 * n * d, weight);
-    return value;
+    for (size_t i = 0; i < 2 * n; i++) // the teacher's are done with
+        memcpy(l->t + i * d, l->targets + chosen[i % n] * d, d * sizeof *l->t);
+    return ak_distil_features(l->dy, l->y, l->t, 2 * n, d, l->recipe->train.neighbourhoods,
+                              l->work);
 }
 
 double ak_tune_loss_run(ak_tune_loss *l, ak_tune_terms *terms, float *dx, float *dhead,
@@ -340,12 +311,12 @@ double ak_tune_loss_run(ak_tune_loss *l, ak_tune_terms *terms, float *dx, float 
     const float features = l->recipe->train.features, relations = l->recipe->train.relations;
     terms->features = ak_distil_features(l->dy, l->y, l->t, rows, l->dims, features, l->work);
     terms->relations = ak_distil_relations(l->dy, l->y, l->t, rows, l->dims, relations, l->work);
-    terms->clusters = clusters(l, chosen);
+    terms->neighbourhoods = neighbourhoods(l, chosen);
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)rows, (int)f, (int)l->dims, 1,
                 l->dy, (int)l->dims, l->weights, (int)f, 1, dx, (int)f);
     return (double)l->recipe->train.contrast * terms->contrast +
            (double)l->recipe->train.feedback * terms->feedback +
            (double)l->recipe->train.noisy * terms->noisy + (double)features * terms->features +
            (double)relations * terms->relations +
-           (double)l->recipe->train.clusters * terms->clusters;
+           (double)l->recipe->train.neighbourhoods * terms->neighbourhoods;
 }

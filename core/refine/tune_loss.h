@@ -6,7 +6,7 @@
 #include "core/refine/sampling.h"
 
 typedef struct {
-    double contrast, features, relations, feedback, noisy, clusters;
+    double contrast, features, relations, feedback, noisy, neighbourhoods;
 } ak_tune_terms;
 
 typedef struct ak_tune_loss ak_tune_loss;
@@ -18,10 +18,10 @@ ak_status ak_tune_loss_new(ak_tune_loss **out, const ak_model_parts *parts, size
                            ak_error *err);
 void ak_tune_loss_free(ak_tune_loss *loss);
 
-// What the incumbent sees as of one kind: clusters of its descriptors of the whole pictures. x
+// What is around each picture, as the incumbent sees it (core/refine/smoothing.h). x
 // (pictures, features) by the incumbent, overwritten. To be called once where the recipe gives them
 // a weight.
-ak_status ak_tune_loss_cluster(ak_tune_loss *loss, float *x, uint64_t seed, ak_error *err);
+ak_status ak_tune_loss_look_around(ak_tune_loss *loss, float *x, ak_error *err);
 
 // chosen (n): places in the set; x, teacher (2n, features): first views, then second views. dx (2n,
 // features) and dhead (the head's parameters) are overwritten. Returns the weighted sum.

@@ -134,6 +134,55 @@ static void descriptors_do_not_depend_on_the_batch(void **state)
     free(whole);
 }
 
+// y + smoothing y in the place of the whitened y, beside the same layout; none: as it was.
+static void a_smoothing_moves_the_whitened_part_and_can_be_taken_off(void **state)
+{
+    (void)state;
+    enum { SOME = 20 };
+    ak_error err = {0};
+    ak_buf smooth = {0}, again = {0};
+    ak_model *moved, *plain;
+    float smoothing[WHITENED * WHITENED];
+    ak_random r = ak_random_stream(12, 0, 0, 0);
+    for (int i = 0; i < WHITENED * WHITENED; i++)
+        smoothing[i] = 0.1f * (float)ak_random_normal(&r);
+    ak_model_parts parts = ak_model_parts_of(model);
+    parts.smoothing = smoothing;
+    assert_int_equal(ak_model_rebuild(&smooth, model, &parts, &err), AK_OK);
+    assert_int_equal(ak_model_read(&moved, ak_buf_bytes(&smooth), &err), AK_OK);
+    parts = ak_model_parts_of(moved);
+    parts.smoothing = NULL;
+    assert_int_equal(ak_model_rebuild(&again, moved, &parts, &err), AK_OK);
+    assert_int_equal(ak_model_read(&plain, ak_buf_bytes(&again), &err), AK_OK);
+    float *was = embed(model, AK_PRECISION_F32, SOME, SOME);
+    float *is = embed(moved, AK_PRECISION_F32, SOME, SOME);
+    float *off = embed(plain, AK_PRECISION_F32, SOME, SOME);
+    for (size_t i = 0; i < SOME; i++) {
+        double expected[WHITENED], square = 0, before = 0;
+        for (size_t k = 0; k < WHITENED; k++) {
+            expected[k] = (double)was[i * DIMS + k];
+            before += expected[k] * expected[k];
+            for (size_t l = 0; l < WHITENED; l++)
+                expected[k] += (double)(smoothing[k * WHITENED + l] * was[i * DIMS + l]);
+            square += expected[k] * expected[k];
+        }
+        for (size_t k = 0; k < WHITENED; k++) // half precision in the file
+            assert_float_equal(is[i * DIMS + k], (float)(expected[k] * sqrt(before / square)),
+                               2e-3);
+        for (size_t k = WHITENED; k < DIMS; k++)
+            assert_float_equal(is[i * DIMS + k], was[i * DIMS + k], 1e-5);
+        for (size_t k = 0; k < DIMS; k++)
+            assert_float_equal(off[i * DIMS + k], was[i * DIMS + k], 1e-5);
+    }
+    free(was);
+    free(is);
+    free(off);
+    ak_model_free(moved);
+    ak_model_free(plain);
+    ak_buf_clear(&smooth);
+    ak_buf_clear(&again);
+}
+
 // unit whitened part | weight * unit layout, and that of unit length
 static void the_layout_stands_beside_the_whitened_part(void **state)
 {
@@ -260,6 +309,7 @@ int main(void)
         cmocka_unit_test(the_id_is_the_hash_and_the_shape_is_as_built),
         cmocka_unit_test(descriptors_do_not_depend_on_the_batch),
         cmocka_unit_test(the_layout_stands_beside_the_whitened_part),
+        cmocka_unit_test(a_smoothing_moves_the_whitened_part_and_can_be_taken_off),
         cmocka_unit_test(precisions_agree),
         cmocka_unit_test(damaged_models_are_refused),
         cmocka_unit_test(mutated_models_with_a_right_checksum_do_no_harm),

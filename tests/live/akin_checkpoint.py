@@ -57,6 +57,7 @@ def fewer_dimensions(data):
     version, config, tensors = read(data)
     config["descriptor"]["dims"] //= 2
     for tensor in tensors:
-        if tensor[0] in ("whitening", "whitening ratios"):
+        if tensor[0] == "whitening":
             tensor[2] = tensor[2][:len(tensor[2]) // 2]
+    tensors = [t for t in tensors if t[0] != "smoothing"]
     return write(version, config, tensors)

@@ -91,7 +91,7 @@ class Refine(unittest.TestCase):
         self.assertEqual(verdict, (folder / "verdict.json").read_bytes())
         self.assertEqual(first[1]["candidate"], last["candidate"])
         self.assertEqual([row["measure"] for row in first[1]["gate"] if row["primary"]],
-                         ["parts_map"])
+                         ["neighbourhoods"])
         status, out, err = akin("gate", folder)
         self.assertEqual(status, 0, err)
         self.assertIn("PASSED" if first[1]["passed"] else "REFUSED", out)

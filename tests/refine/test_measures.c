@@ -112,6 +112,50 @@ static void average_precision_is_that_of_counting(void **state)
     free(gallery);
 }
 
+static void overlap_is_that_of_counting(void **state)
+{
+    (void)state;
+    ak_error err;
+    enum { N = 70, COUNT = 1200, D = 6, NEAR = COUNT / 100 };
+    float *a = made_rows(31, N, D), *b = made_rows(32, N, D), *gallery = made_rows(33, COUNT, D);
+    double share[N];
+    uint32_t self[N];
+    for (uint32_t i = 0; i < N; i++) {
+        self[i] = i * 3;
+        for (int k = 0; k < D; k++)
+            b[i * D + k] = a[i * D + k] + 0.3f * b[i * D + k];
+    }
+    assert_int_equal(ak_measure_overlap(share, a, b, self, N, gallery, COUNT, D, &err), AK_OK);
+    for (uint32_t i = 0; i < N; i++) {
+        size_t same = 0, surely = 0; // scores that differ by less than a rounding may swap
+        for (uint32_t j = 0; j < COUNT; j++) {
+            size_t better[2] = {0}, near[2] = {0};
+            for (int which = 0; which < 2 && j != self[i]; which++) {
+                const float *q = (which ? b : a) + i * D;
+                float score = dot(q, gallery + j * D, D);
+                for (uint32_t k = 0; k < COUNT; k++) {
+                    float other = dot(q, gallery + k * D, D);
+                    better[which] += k != self[i] && k != j && other > score + 1e-5f;
+                    near[which] += k != self[i] && k != j && other > score - 1e-5f;
+                }
+            }
+            same += j != self[i] && better[0] < NEAR && better[1] < NEAR;
+            surely += j != self[i] && near[0] < NEAR && near[1] < NEAR;
+        }
+        assert_true(share[i] * NEAR <= (double)same + 1e-9);
+        assert_true(share[i] * NEAR >= (double)surely - 1e-9);
+    }
+    assert_int_equal(ak_measure_overlap(share, a, a, self, N, gallery, COUNT, D, &err), AK_OK);
+    for (int i = 0; i < N; i++)
+        assert_true(share[i] == 1);
+    assert_int_equal(ak_measure_overlap(share, a, b, self, 1, gallery, 5, D, &err), AK_OK);
+    assert_true(share[0] == 1); // all that there are
+    assert_int_equal(ak_measure_overlap(share, a, b, self, 1, gallery, 1, D, &err), AK_BAD_VALUE);
+    free(a);
+    free(b);
+    free(gallery);
+}
+
 static void churn_is_none_for_the_same_and_all_for_others(void **state)
 {
     (void)state;
@@ -358,6 +402,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ranks_are_those_of_counting),
         cmocka_unit_test(average_precision_is_that_of_counting),
+        cmocka_unit_test(overlap_is_that_of_counting),
         cmocka_unit_test(churn_is_none_for_the_same_and_all_for_others),
         cmocka_unit_test(rank_counts_directions_and_dead_dimensions_are_found),
         cmocka_unit_test(bounds_of_the_bootstrap_are_those_of_the_normal),

@@ -329,8 +329,8 @@ static void a_recipe_with_a_mistake_says_which(void **state)
     ak_refine_recipe recipe;
     assert_int_equal(ak_refine_recipe_named(&recipe, "fast", &err), AK_BAD_VALUE);
     assert_non_null(strstr(err.text, "default"));
-    assert_int_equal(ak_refine_recipe_named(&recipe, "whitening", &err), AK_OK);
-    assert_true(!recipe.train.weights && recipe.train.whitening);
+    assert_int_equal(ak_refine_recipe_named(&recipe, "smoothing", &err), AK_OK);
+    assert_true(!recipe.train.weights && recipe.train.smoothing);
 }
 
 int main(void)

@@ -207,8 +207,7 @@ static void scene_make(scene *s, ak_tune_level level)
     s->recipe.train.features = 0.7f;
     s->recipe.train.relations = 1.3f;
     s->recipe.train.noisy = 0.4f;
-    s->recipe.train.clusters = 0.6f;
-    s->recipe.train.cluster_tau = 0.3f;
+    s->recipe.train.neighbourhoods = 0.6f;
     s->head = calloc(ak_head_params(&s->parts.head), sizeof *s->head);
     fill(s->head, ak_head_params(&s->parts.head), 5);
     s->mixture = ak_mixture_of(&s->set, BATCH, 0.125, 0.5);
@@ -244,11 +243,11 @@ static void the_losses_gradient_is_that_of_central_differences(void **state)
             AK_OK);
         float *whole = calloc(s.set.pictures.n * F, sizeof *whole);
         fill(whole, s.set.pictures.n * F, 9);
-        assert_int_equal(ak_tune_loss_cluster(loss, whole, 1, &err), AK_OK);
+        assert_int_equal(ak_tune_loss_look_around(loss, whole, &err), AK_OK);
         free(whole);
         ak_tune_loss_run(loss, &terms, dx, dhead, s.head, x, t, s.chosen);
         assert_true(terms.contrast > 0 && terms.feedback > 0 && terms.noisy != 0);
-        assert_true(terms.clusters > 0);
+        assert_true(terms.neighbourhoods > 0);
         for (size_t i = 0; i < 2 * BATCH * F + head; i++) {
             float *at = i < 2 * BATCH * F ? &x[i] : &s.head[i - 2 * BATCH * F], was = *at;
             double got = (double)(i < 2 * BATCH * F ? dx[i] : dhead[i - 2 * BATCH * F]);

@@ -78,7 +78,6 @@ static ak_refine_recipe small_recipe(void)
     r.train.rate = 0.02f;
     r.train.frozen_stages = 1;
     r.train.contrast = 0.5f;
-    r.train.whitening = true;
     r.gate.resamples = 500;
     return r;
 }
