@@ -6,7 +6,7 @@
 //   {"phase": "train", "progress": 0.25, "seconds_left": 180.2, "step": 120, "views": 15360,
 //    "views_per_s": 310.5, "loss": 3.91, "contrast": .., "features": .., "relations": .., ...}
 //   {"phase": "choose", "done": 2, "total": 6}
-//   {"phase": "done", "candidate": "<model>", "factor": 0.5, "smoothing": true, ...}
+//   {"phase": "done", "candidate": "<model>", "factor": 0.5, "smoothing": 1.0, ...}
 //   {"phase": "stopped"} | {"phase": "failed", "code": "..", "detail": ".."}
 // Standard input: JSON lines of orders: {"threads": 1}, {"pause": true}, {"pause": false},
 // {"stop": true}. --with-parent: the end of standard input is an order to stop.
@@ -148,15 +148,16 @@ static void set_chosen(json_t *line, const ak_work_progress *p)
 {
     const ak_interpolation *c = &p->chosen;
     json_t *tried = json_array();
-    for (int i = 0; i < 2 * AK_FACTORS; i++)
+    for (int i = 0; i < AK_SMOOTHINGS * AK_FACTORS; i++)
         if (c->scored[i])
-            json_array_append_new(
-                tried, json_pack("{s:f, s:b, s:f, s:f, s:f}", "factor",
-                                 i % AK_FACTORS / (AK_FACTORS - 1.0), "smoothing", i >= AK_FACTORS,
-                                 "neighbourhoods", c->tried[i].neighbourhoods, "parts",
-                                 c->tried[i].parts, "copies", c->tried[i].copies));
+            json_array_append_new(tried,
+                                  json_pack("{s:f, s:f, s:f, s:f, s:f}", "factor",
+                                            i % AK_FACTORS / (AK_FACTORS - 1.0), "smoothing",
+                                            i / AK_FACTORS / (AK_SMOOTHINGS - 1.0),
+                                            "neighbourhoods", c->tried[i].neighbourhoods, "parts",
+                                            c->tried[i].parts, "copies", c->tried[i].copies));
     json_t *more =
-        json_pack("{s:s, s:f, s:b, s:o, s:I}", "candidate", p->candidate, "factor", c->factor,
+        json_pack("{s:s, s:f, s:f, s:o, s:I}", "candidate", p->candidate, "factor", c->factor,
                   "smoothing", c->smoothing, "tried", tried, "held_out", (json_int_t)c->pictures);
     json_object_update(line, more);
     json_decref(more);

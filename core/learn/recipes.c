@@ -32,7 +32,8 @@ const ak_named_recipe ak_named_recipes[] = {
      "{\"objectives\": [{\"name\": \"siamese\", \"margin\": 1}], " SELF_SUPERVISED "}"},
     {"triplet", "the hardest positive against the hardest negative of the batch",
      "{\"objectives\": [{\"name\": \"triplet\", \"margin\": 0.2}], \"pictures_per_class\": "
-     "4, " SUPERVISED "}"},
+     "4, \"optimiser\": {\"kind\": \"sgd\", \"rate\": 0.02, \"decay\": 5e-4, "
+     "\"warm_up\": 0.02}}"}, // at 0.15 all pictures become one point
     {"sup_con", "every picture of the class is a positive",
      "{\"objectives\": [{\"name\": \"sup_con\", \"tau\": 0.1}], \"pictures_per_class\": "
      "2, " SUPERVISED "}"},

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define PARTS          "parts_map"
+#define COPIES         "copies_r1"
 #define NEIGHBOURHOODS "neighbourhoods"
 
 static const ak_series *find(const ak_gate_numbers *numbers, const char *name)
@@ -48,6 +49,19 @@ static double gain_wanted(const char *name, double incumbent, const ak_refine_re
     return is_meaning(name) ? recipe->gate.meaning_gain * incumbent : recipe->gate.gain_least;
 }
 
+static double margin_of(const char *name, double incumbent, const ak_refine_recipe *recipe)
+{
+    if (is_meaning(name))
+        return recipe->gate.meaning_margin * incumbent;
+    if (strncmp(name, "old_", 4) == 0)
+        return recipe->gate.old_margin;
+    if (strcmp(name, PARTS) == 0)
+        return recipe->gate.parts_margin;
+    if (strcmp(name, COPIES) == 0)
+        return recipe->gate.copies_margin;
+    return strncmp(name, "copies_", 7) == 0 ? recipe->gate.family_margin : recipe->gate.margin;
+}
+
 static ak_status judge_series(ak_gate_row *row, const ak_series *s, const char *primary,
                               const ak_refine_recipe *recipe, uint64_t seed, ak_error *err)
 {
@@ -67,13 +81,7 @@ static ak_status judge_series(ak_gate_row *row, const ak_series *s, const char *
             p.candidate - p.incumbent >= gain_wanted(s->name, p.incumbent, recipe) && p.low > 0;
         return status;
     }
-    bool old = strncmp(s->name, "old_", 4) == 0,
-         family = strncmp(s->name, "copies_", 7) == 0 && strcmp(s->name, "copies_r1") != 0;
-    row->margin = old                           ? recipe->gate.old_margin
-                  : family                      ? recipe->gate.family_margin
-                  : strcmp(s->name, PARTS) == 0 ? recipe->gate.parts_margin
-                  : is_meaning(s->name)         ? recipe->gate.meaning_margin * p.incumbent
-                                                : recipe->gate.margin;
+    row->margin = margin_of(s->name, p.incumbent, recipe);
     row->passed = !s->decides || p.low >= -row->margin;
     return status;
 }

@@ -35,7 +35,8 @@ typedef struct {
     const float *trained, *trained_head;
     uint32_t *fit; // (fit_n) pictures of the run that a smoothing is fitted on
     size_t fit_n;
-    float *smoothing; // (dims, dims)
+    float *smoothing, *scaled; // (dims, dims), of the network at factor `fitted`; a part of it
+    double fitted;             // -1: none yet
     const ak_watch *watch;
     size_t done, total; // models scored
     scores first;       // of the incumbent
@@ -189,15 +190,17 @@ static void mix(choosing *c, double factor)
             from.head_params[i] + (float)factor * (c->trained_head[i] - from.head_params[i]);
 }
 
-// out is overwritten.
-static ak_status build(ak_buf *out, choosing *c, double factor, const float *smoothing,
-                       json_t *training, ak_error *err)
+// out is overwritten. smoothing: how much of this run's; 0: the map `other`.
+static ak_status build(ak_buf *out, choosing *c, double factor, double smoothing,
+                       const float *other, json_t *training, ak_error *err)
 {
     json_object_set_new(training, "factor", json_real(factor));
-    json_object_set_new(training, "smoothing", json_boolean(smoothing == c->smoothing));
+    json_object_set_new(training, "smoothing", json_real(smoothing));
     char *text = json_dumps(training, JSON_COMPACT);
+    for (size_t i = 0; i < c->parts.dims * c->parts.dims; i++)
+        c->scaled[i] = (float)smoothing * c->smoothing[i];
     c->parts.training = text;
-    c->parts.smoothing = smoothing;
+    c->parts.smoothing = smoothing > 0 ? c->scaled : other;
     mix(c, factor);
     out->n = 0;
     ak_status status = ak_model_rebuild(out, c->incumbent, &c->parts, err);
@@ -220,9 +223,11 @@ static ak_status smooth(choosing *c, double factor, json_t *training, ak_error *
     ak_embedders e = {0};
     ak_watch watch = {.stop = must_stop, .arg = c};
     size_t cells;
+    if (c->fitted == factor)
+        return AK_OK;
     float *x = ak_mul(&cells, c->fit_n, dims) ? ak_alloc(cells, sizeof *x) : NULL;
     c->parts.layout = 0;
-    ak_status status = x ? build(&file, c, factor, NULL, training, err)
+    ak_status status = x ? build(&file, c, factor, 0, NULL, training, err)
                          : ak_fail(err, AK_OUT_OF_MEMORY, "no memory to fit a smoothing");
     c->parts.layout = layout;
     if (status == AK_OK)
@@ -234,6 +239,7 @@ static ak_status smooth(choosing *c, double factor, json_t *training, ak_error *
                               &(ak_variants){.variants = 1}, &watch, err);
     if (status == AK_OK)
         status = ak_smoothing_fit(c->smoothing, x, c->fit_n, dims, &how, err);
+    c->fitted = status == AK_OK ? factor : -1;
     ak_embedders_clear(&e);
     ak_model_free(plain);
     ak_buf_clear(&file);
@@ -264,7 +270,8 @@ static ak_status prepare(choosing *c, ak_error *err)
     c->params = ak_alloc(c->graph.params, sizeof(float));
     c->head = ak_alloc(ak_head_params(&c->parts.head), sizeof(float));
     c->smoothing = ak_alloc(c->parts.dims * c->parts.dims, sizeof(float));
-    if (!c->params || !c->head || !c->smoothing)
+    c->scaled = ak_alloc(c->parts.dims * c->parts.dims, sizeof(float));
+    if (!c->params || !c->head || !c->smoothing || !c->scaled)
         return ak_fail(err, AK_OUT_OF_MEMORY, "no memory to choose a factor");
     c->parts.params = c->params;
     c->parts.head_params = c->head;
@@ -281,24 +288,29 @@ static double factor_of(int i)
     return i / (AK_FACTORS - 1.0);
 }
 
-// Scores factor number i, with the smoothing that is fitted to it or with the incumbent's, and
-// takes it when it is better than what was taken.
-static ak_status attempt(ak_buf *out, ak_interpolation *told, choosing *c, int i, bool smoothing,
+static double smoothing_of(int i)
+{
+    return i / (AK_SMOOTHINGS - 1.0);
+}
+
+// Scores factor number i with a part of the smoothing that is fitted to it, or with the
+// incumbent's, and takes it when it is better than what was taken.
+static ak_status attempt(ak_buf *out, ak_interpolation *told, choosing *c, int i, int smoothing,
                          json_t *training, ak_error *err)
 {
     const float *own = ak_model_parts_of(c->incumbent).smoothing;
-    const int at = i + (smoothing ? AK_FACTORS : 0);
+    const int at = i + smoothing * AK_FACTORS;
     const ak_choice *choice = &told->tried[at], *first = &told->tried[0];
     ak_status status = smoothing ? smooth(c, factor_of(i), training, err) : AK_OK;
     if (status == AK_OK)
-        status = build(out, c, factor_of(i), smoothing ? c->smoothing : own, training, err);
+        status = build(out, c, factor_of(i), smoothing_of(smoothing), own, training, err);
     if (status == AK_OK)
         status = score(told, at, c, ak_buf_bytes(out), err);
-    if (choice->neighbourhoods > c->best && choice->parts >= first->parts - AK_PARTS_LOSS &&
-        choice->copies >= -AK_COPIES_LOSS) {
+    if (status == AK_OK && choice->neighbourhoods > c->best &&
+        choice->parts >= first->parts - AK_PARTS_LOSS && choice->copies >= -AK_COPIES_LOSS) {
         c->best = choice->neighbourhoods;
         told->factor = factor_of(i);
-        told->smoothing = smoothing;
+        told->smoothing = smoothing_of(smoothing);
     }
     return status;
 }
@@ -308,15 +320,16 @@ static ak_status decide(ak_buf *out, ak_interpolation *told, choosing *c, json_t
                         ak_error *err)
 {
     const int factors = c->rundir->run.recipe.train.weights ? AK_FACTORS : 1;
+    const int smoothings = can_smooth(c) ? AK_SMOOTHINGS : 1;
     ak_status status = AK_OK;
-    c->total = (size_t)factors + (can_smooth(c) ? 2 : 0);
+    c->total = (size_t)(factors + (factors > 1 ? 2 : 1) * (smoothings - 1));
     for (int i = 0; i < factors && status == AK_OK; i++)
-        status = attempt(out, told, c, i, false, training, err);
+        status = attempt(out, told, c, i, 0, training, err);
     const int best = (int)(told->factor * (AK_FACTORS - 1) + 0.5);
-    if (status == AK_OK && can_smooth(c))
-        status = attempt(out, told, c, 0, true, training, err);
-    if (status == AK_OK && can_smooth(c) && best > 0)
-        status = attempt(out, told, c, best, true, training, err);
+    for (int k = 1; k < smoothings && status == AK_OK; k++)
+        status = attempt(out, told, c, 0, k, training, err);
+    for (int k = 1; k < smoothings && best > 0 && status == AK_OK; k++)
+        status = attempt(out, told, c, best, k, training, err);
     return status;
 }
 
@@ -331,15 +344,14 @@ static ak_status choose(ak_buf *out, ak_interpolation *told, choosing *c, json_t
     ak_status status = AK_OK;
     told->pictures = c->set->held_n;
     told->factor = !recipe->train.weights ? 0 : recipe->train.interpolate ? UNDECIDED : 1;
-    told->smoothing = can_smooth(c);
+    told->smoothing = can_smooth(c) ? 1 : 0;
     if (decides)
         status = decide(out, told, c, training, err);
-    if (status == AK_OK && told->smoothing)
+    if (status == AK_OK && told->smoothing > 0)
         status = smooth(c, told->factor, training, err);
     if (status != AK_OK)
         return status;
-    return build(out, c, told->factor,
-                 told->smoothing ? c->smoothing : ak_model_parts_of(c->incumbent).smoothing,
+    return build(out, c, told->factor, told->smoothing, ak_model_parts_of(c->incumbent).smoothing,
                  training, err);
 }
 
@@ -354,6 +366,7 @@ ak_status ak_interpolate(ak_buf *out, ak_interpolation *told, const ak_rundir *r
                   .trained = params,
                   .trained_head = head,
                   .best = -1,
+                  .fitted = -1,
                   .watch = watch};
     ak_status status = prepare(&c, err);
     if (status == AK_OK)
@@ -362,5 +375,6 @@ ak_status ak_interpolate(ak_buf *out, ak_interpolation *told, const ak_rundir *r
     free(c.head);
     free(c.fit);
     free(c.smoothing);
+    free(c.scaled);
     return status;
 }

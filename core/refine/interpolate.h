@@ -8,9 +8,10 @@
 #include "core/describe/model_build.h"
 #include "core/refine/run_set.h"
 
-#define AK_FACTORS     5     // 0, 1/4 .. 1
-#define AK_PARTS_LOSS  0.02  // of the halves found that a choice may cost
-#define AK_COPIES_LOSS 0.015 // of a family of copies
+#define AK_FACTORS     5    // 0, 1/4 .. 1
+#define AK_SMOOTHINGS  3    // none by this run, half, all of it
+#define AK_PARTS_LOSS  0.02 // of the halves found that a choice may cost
+#define AK_COPIES_LOSS 0.03 // of a family of copies
 
 // What a choice is worth on the kept pictures.
 typedef struct {
@@ -20,10 +21,10 @@ typedef struct {
 } ak_choice;
 
 typedef struct {
-    double factor;                   // 0: nothing learned, 1: the whole step
-    bool smoothing;                  // by this run
-    ak_choice tried[2 * AK_FACTORS]; // by factor, without the smoothing and with it
-    bool scored[2 * AK_FACTORS];
+    double factor;                               // 0: nothing learned, 1: the whole step
+    double smoothing;                            // how much of this run's; 0: the incumbent's stays
+    ak_choice tried[AK_SMOOTHINGS * AK_FACTORS]; // by smoothing, then factor
+    bool scored[AK_SMOOTHINGS * AK_FACTORS];
     size_t pictures; // that decided
 } ak_interpolation;
 

@@ -54,6 +54,7 @@ typedef struct {
         double gain_least;      // that the primary measure must gain, 0.005: half a point
         double meaning_gain;    // the same where that is meaning, as a share of the incumbent's
         double margin;          // by which no other measure's lower bound may fall
+        double copies_margin;   // the same for copies, the mean of all families
         double parts_margin;    // the same for parts, where they are not primary
         double meaning_margin;  // the same for meaning, as a share of the incumbent's
         double family_margin;   // the same for one family of copies
