@@ -306,7 +306,8 @@ static ak_status attempt(ak_buf *out, ak_interpolation *told, choosing *c, int i
         status = build(out, c, factor_of(i), smoothing_of(smoothing), own, training, err);
     if (status == AK_OK)
         status = score(told, at, c, ak_buf_bytes(out), err);
-    if (status == AK_OK && choice->neighbourhoods > c->best &&
+    const double more = i > 0 && told->factor == 0 ? AK_NETWORK_GAIN : 0;
+    if (status == AK_OK && choice->neighbourhoods > c->best + more &&
         choice->parts >= first->parts - AK_PARTS_LOSS && choice->copies >= -AK_COPIES_LOSS) {
         c->best = choice->neighbourhoods;
         told->factor = factor_of(i);
@@ -315,21 +316,22 @@ static ak_status attempt(ak_buf *out, ak_interpolation *told, choosing *c, int i
     return status;
 }
 
-// The factors first; then the smoothing, for the incumbent's weights and for those that were best.
+// The smoothing first, which changes least; then the factors; then both together.
 static ak_status decide(ak_buf *out, ak_interpolation *told, choosing *c, json_t *training,
                         ak_error *err)
 {
     const int factors = c->rundir->run.recipe.train.weights ? AK_FACTORS : 1;
     const int smoothings = can_smooth(c) ? AK_SMOOTHINGS : 1;
     ak_status status = AK_OK;
-    c->total = (size_t)(factors + (factors > 1 ? 2 : 1) * (smoothings - 1));
-    for (int i = 0; i < factors && status == AK_OK; i++)
-        status = attempt(out, told, c, i, 0, training, err);
-    const int best = (int)(told->factor * (AK_FACTORS - 1) + 0.5);
-    for (int k = 1; k < smoothings && status == AK_OK; k++)
+    c->total = (size_t)(smoothings + factors - 1);
+    for (int k = 0; k < smoothings && status == AK_OK; k++)
         status = attempt(out, told, c, 0, k, training, err);
-    for (int k = 1; k < smoothings && best > 0 && status == AK_OK; k++)
-        status = attempt(out, told, c, best, k, training, err);
+    for (int i = 1; i < factors && status == AK_OK; i++)
+        status = attempt(out, told, c, i, 0, training, err);
+    const int taken = (int)(told->factor * (AK_FACTORS - 1) + 0.5);
+    c->total += taken > 0 ? (size_t)smoothings - 1 : 0;
+    for (int k = 1; k < smoothings && taken > 0 && status == AK_OK; k++)
+        status = attempt(out, told, c, taken, k, training, err);
     return status;
 }
 

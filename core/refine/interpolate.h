@@ -8,10 +8,11 @@
 #include "core/describe/model_build.h"
 #include "core/refine/run_set.h"
 
-#define AK_FACTORS     5    // 0, 1/4 .. 1
-#define AK_SMOOTHINGS  3    // none by this run, half, all of it
-#define AK_PARTS_LOSS  0.02 // of the halves found that a choice may cost
-#define AK_COPIES_LOSS 0.03 // of a family of copies
+#define AK_FACTORS      5     // 0, 1/4 .. 1
+#define AK_SMOOTHINGS   3     // none by this run, half, all of it
+#define AK_NETWORK_GAIN 0.005 // of neighbourhoods, that another network must bring over a smoothing
+#define AK_PARTS_LOSS   0.02  // of the halves found that a choice may cost
+#define AK_COPIES_LOSS  0.03  // of a family of copies
 
 // What a choice is worth on the kept pictures.
 typedef struct {
