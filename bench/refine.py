@@ -169,6 +169,10 @@ def measured(model, new, old):
     return figures
 
 
+def seeds_of(options):
+    return range(options.first_seed, options.first_seed + options.seeds)
+
+
 def part_shifted(packs, folder, options):
     split = pathlib.Path(os.environ.get("SPLIT", packs / "refine")).resolve()
     if not (split / "unseen.txt").exists():
@@ -180,7 +184,7 @@ def part_shifted(packs, folder, options):
     sample_tar(split / "seen.tar", old, options.old_pictures)
     before = measured(base, test, old)
     rows = []
-    for seed in range(1, options.seeds + 1):
+    for seed in seeds_of(options):
         run = folder / f"shifted-{seed}"
         candidate = run / "candidate.model"
         verdict = attempt(run, options, seed, base, learn,
@@ -200,7 +204,7 @@ def part_shifted(packs, folder, options):
 
 def part_flickr(packs, folder, options):
     rows = []
-    for seed in range(1, options.seeds + 1):
+    for seed in seeds_of(options):
         verdict = attempt(folder / f"flickr-{seed}", options, seed, ROOT / "models/akin.model",
                           packs / "flickr.tar")
         print(f"flickr, seed {seed}\n{shown(verdict)}", flush=True)
@@ -239,6 +243,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--part", action="append", choices=["shifted", "flickr", "poison"])
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first-seed", type=int, default=1)
     parser.add_argument("--poisoned", type=int, default=10)
     parser.add_argument("--budget", type=float, default=600)
     parser.add_argument("--base-minutes", type=float, default=30)
