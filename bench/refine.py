@@ -225,7 +225,7 @@ def part_poison(packs, folder, options):
     feedback.write_text("".join(f"{chance.choice(names)}\t{chance.choice(names)}\t"
                                 f"{chance.choice(['similar', 'different'])}\n" for _ in range(3000)))
     refused = 0
-    for i in range(options.poisoned):
+    for i in range(options.first_seed - 1, options.first_seed - 1 + options.poisoned):
         how = POISONED[i % len(POISONED)]
         more = {"colours": ["--data", flat],
                 "feedback": ["--data", packs / "flickr.tar", "--feedback", feedback,

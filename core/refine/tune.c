@@ -18,6 +18,8 @@
 #include <string.h>
 
 #define SMOOTH 0.9 // share of the past in the losses that are told
+#define SETTLE 32  // steps before a loss counts as risen
+#define RISE   0.1 // that it must have risen by, at least
 
 struct ak_tuner {
     ak_tune_options options;
@@ -35,6 +37,7 @@ struct ak_tuner {
     float *x, *t, *dx;      // (rows, features)
     uint64_t step;
     double seconds;
+    double first; // loss of the first step
     ak_tune_progress told;
 };
 
@@ -195,6 +198,19 @@ static void tell(ak_tuner *t, double loss, const ak_tune_terms *terms, double gr
     p->masked = ak_tune_loss_masked(t->loss);
 }
 
+// A network that is farther from what it is to learn than it was has been thrown away.
+static ak_status has_risen(ak_tuner *t, double loss, ak_error *err)
+{
+    if (t->step == 0)
+        t->first = loss; // by the incumbent's weights
+    if (t->step < SETTLE || t->told.loss <= t->first + fmax(fabs(t->first), RISE))
+        return AK_OK;
+    return ak_fail(err, AK_BAD_VALUE,
+                   "the loss rose from %.3f to %.3f in %llu steps; lower recipe.train.rate (%g)",
+                   t->first, t->told.loss, (unsigned long long)t->step,
+                   (double)t->options.recipe->train.rate);
+}
+
 ak_status ak_tuner_step(ak_tuner *t, bool *more, ak_error *err)
 {
     const ak_refine_recipe *recipe = t->options.recipe;
@@ -226,6 +242,9 @@ ak_status ak_tuner_step(ak_tuner *t, bool *more, ak_error *err)
                        "(%g)",
                        (unsigned long long)t->step, (double)recipe->train.rate);
     tell(t, loss, &terms, gradient);
+    status = has_risen(t, loss, err);
+    if (status != AK_OK)
+        return status;
     t->step++;
     t->told.step = t->step;
     t->seconds += ak_clock_s() - began;
@@ -283,8 +302,9 @@ ak_status ak_tuner_save(ak_buf *out, const ak_tuner *t, ak_error *err)
 {
     char key[AK_SHA256_HEX + 1];
     key_of(key, t);
-    json_t *config = json_pack("{s:s, s:s, s:I, s:f}", "kind", "refinement", "key", key, "step",
-                               (json_int_t)t->step, "seconds", t->seconds);
+    json_t *config =
+        json_pack("{s:s, s:s, s:I, s:f, s:f}", "kind", "refinement", "key", key, "step",
+                  (json_int_t)t->step, "seconds", t->seconds, "first", t->first);
     char *text = config ? json_dumps(config, JSON_COMPACT) : NULL;
     json_decref(config);
     if (!text)
@@ -315,6 +335,10 @@ ak_status ak_tuner_restore(ak_tuner *t, ak_bytes file, ak_error *err)
         status = ak_fail(err, AK_BAD_VALUE, "the state is of another recipe, seed or incumbent");
     uint64_t step = (uint64_t)json_integer_value(json_object_get(config, "step"));
     double seconds = json_number_value(json_object_get(config, "seconds"));
+    const json_t *loss = json_object_get(config, "first");
+    double first = json_number_value(loss);
+    if (status == AK_OK && !json_is_number(loss))
+        status = ak_fail(err, AK_BAD_VALUE, "the state does not say at which loss the run began");
     json_decref(config);
     if (status == AK_OK)
         status = ak_checkpoint_floats(t->p, &c, "parameters", t->params, err);
@@ -328,5 +352,6 @@ ak_status ak_tuner_restore(ak_tuner *t, ak_bytes file, ak_error *err)
         return status;
     t->step = step;
     t->seconds = seconds;
+    t->first = first;
     return begin(t, err);
 }

@@ -352,6 +352,28 @@ static void poisoned_runs_are_refused(void **state)
     }
 }
 
+static void a_rate_that_throws_the_network_away_ends_the_run(void **state)
+{
+    (void)state;
+    ak_error err = {0};
+    char folder[64], path[128];
+    ak_refine_recipe recipe = small_recipe();
+    recipe.train.contrast = 0;
+    recipe.train.features = 20; // none at first, when the network is the incumbent
+    recipe.train.rate = 10;
+    recipe.train.steps = 300;
+    rig_folder(folder);
+    make_run(folder, &recipe, false);
+    host h = {.folder = folder};
+    assert_int_equal(work(&h, &err), AK_BAD_VALUE);
+    assert_true(h.seen < 300);
+    assert_non_null(strstr(err.text, "the loss rose from"));
+    assert_non_null(strstr(err.text, "recipe.train.rate (10)"));
+    snprintf(path, sizeof path, "%s/%s", folder, AK_RUN_CANDIDATE);
+    assert_int_equal(access(path, F_OK), -1);
+    ak_rundir_delete(folder, &err);
+}
+
 static void a_folder_that_cannot_be_used_says_why(void **state)
 {
     (void)state;
@@ -383,6 +405,7 @@ int main(void)
         cmocka_unit_test(a_damaged_checkpoint_begins_anew),
         cmocka_unit_test(pictures_that_are_deleted_meanwhile_are_not_trained_on),
         cmocka_unit_test(poisoned_runs_are_refused),
+        cmocka_unit_test(a_rate_that_throws_the_network_away_ends_the_run),
         cmocka_unit_test(a_folder_that_cannot_be_used_says_why),
     };
     return cmocka_run_group_tests(tests, make_incumbent, clear_incumbent);
