@@ -11,7 +11,8 @@
 #include <time.h>
 
 #define SETTLE_MS 500 // more may come: they are embedded together
-#define AGAIN_S   60  // after a failure, and a look without a wake
+#define AGAIN_S   60  // a look without a wake
+#define RETRY_S   10  // after a failure: what is missing is not found until then
 
 struct ak_filler {
     ak_server *server;
@@ -19,6 +20,7 @@ struct ak_filler {
     pthread_mutex_t lock;
     pthread_cond_t wake;
     bool wanted;
+    bool failed; // the last look; of the thread alone
     atomic_bool stop;
 };
 
@@ -49,7 +51,8 @@ static bool fill_one(ak_filler *f)
     ak_reembed what = {.model = model, .stop = &f->stop};
     if (status == AK_OK && found)
         status = ak_reembed_run(f->server, &what, &err);
-    if (status != AK_OK && status != AK_SHUTTING_DOWN)
+    f->failed = status != AK_OK && status != AK_SHUTTING_DOWN;
+    if (f->failed)
         ak_log(AK_LOG_WARN, "vectors of a model that is kept are still missing: %s", err.text);
     return status == AK_OK && found;
 }
@@ -61,7 +64,7 @@ static void *run(void *arg)
     while (!atomic_load(&f->stop)) {
         while (fill_one(f))
             continue;
-        wait_ms(f, AGAIN_S * 1000, true);
+        wait_ms(f, (f->failed ? RETRY_S : AGAIN_S) * 1000, true);
         wait_ms(f, SETTLE_MS, false);
     }
     return NULL;

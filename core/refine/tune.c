@@ -19,7 +19,7 @@
 
 #define SMOOTH 0.9 // share of the past in the losses that are told
 #define SETTLE 32  // steps before a loss counts as risen
-#define RISE   0.1 // that it must have risen by, at least
+#define RISE   0.1 // a loss counts as no less, for being four times what it was
 
 struct ak_tuner {
     ak_tune_options options;
@@ -203,7 +203,7 @@ static ak_status has_risen(ak_tuner *t, double loss, ak_error *err)
 {
     if (t->step == 0)
         t->first = loss; // by the incumbent's weights
-    if (t->step < SETTLE || t->told.loss <= t->first + fmax(fabs(t->first), RISE))
+    if (t->step < SETTLE || t->told.loss <= t->first + 3 * fmax(fabs(t->first), RISE))
         return AK_OK;
     return ak_fail(err, AK_BAD_VALUE,
                    "the loss rose from %.3f to %.3f in %llu steps; lower recipe.train.rate (%g)",

@@ -41,7 +41,7 @@ ak_status ak_tuner_new(ak_tuner **out, const ak_tune_options *options, ak_error 
 void ak_tuner_free(ak_tuner *tuner);
 
 // One step. *more is false when the run is complete. AK_BAD_VALUE when the loss is not finite, or
-// has become twice what it was at first.
+// has become four times what it was at first.
 ak_status ak_tuner_step(ak_tuner *tuner, bool *more, ak_error *err);
 void ak_tuner_progress(ak_tune_progress *out, const ak_tuner *tuner);
 

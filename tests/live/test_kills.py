@@ -356,7 +356,7 @@ class Kills(unittest.TestCase):
             self.service.gone.add((name, id))
 
     def one_round(self, kills, given_up=False):
-        service, seen, struck = self.service, set(), 0
+        service, seen = self.service, set()
         self.client, self.looked_up = Client(service), set()
         self.client.start()
         try:
@@ -366,7 +366,6 @@ class Kills(unittest.TestCase):
             for phase, victim in kills or ():
                 if phase == "way back" or not self.kill(job, phase, victim):
                     break  # the run was past that moment
-                struck += 1
                 self.check(seen)
             run = wait_until(lambda: (run := service.run(job))["ended_at"] and run, "the run's end",
                              120)
@@ -377,7 +376,10 @@ class Kills(unittest.TestCase):
             service.check_answer(name, query, found)
         self.assertEqual(self.client.faults, [])
         service.check_files()
-        if given_up and struck == len(kills):
+        # A kill may find a worker that has just ended: then the run has not crashed so often.
+        if given_up and run["state"] == "succeeded":
+            self.assertLessEqual(run["restarts"], SETTINGS["refine_restarts"])
+        if given_up and run["state"] != "succeeded":
             self.assertEqual((run["state"], run["decision"]), ("failed", None), run)
             self.assertIn("given up", run["error"])
             self.assertEqual(service.models(), {service.base})
