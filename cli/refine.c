@@ -148,14 +148,13 @@ static void set_chosen(json_t *line, const ak_work_progress *p)
 {
     const ak_interpolation *c = &p->chosen;
     json_t *tried = json_array();
-    for (int i = 0; i < AK_SMOOTHINGS * AK_FACTORS; i++)
-        if (c->scored[i])
-            json_array_append_new(tried,
-                                  json_pack("{s:f, s:f, s:f, s:f, s:f}", "factor",
-                                            i % AK_FACTORS / (AK_FACTORS - 1.0), "smoothing",
-                                            i / AK_FACTORS / (AK_SMOOTHINGS - 1.0),
-                                            "neighbourhoods", c->tried[i].neighbourhoods, "parts",
-                                            c->tried[i].parts, "copies", c->tried[i].copies));
+    for (size_t i = 0; i < c->tried_n; i++) {
+        const ak_choice *t = &c->tried[i];
+        json_array_append_new(tried,
+                              json_pack("{s:f, s:f, s:f, s:f, s:f}", "factor", t->factor,
+                                        "smoothing", t->smoothing, "neighbourhoods",
+                                        t->neighbourhoods, "parts", t->parts, "copies", t->copies));
+    }
     json_t *more =
         json_pack("{s:s, s:f, s:f, s:o, s:I}", "candidate", p->candidate, "factor", c->factor,
                   "smoothing", c->smoothing, "tried", tried, "held_out", (json_int_t)c->pictures);

@@ -38,9 +38,9 @@ typedef struct {
     float *smoothing, *scaled; // (dims, dims), of the network at factor `fitted`; a part of it
     double fitted;             // -1: none yet
     const ak_watch *watch;
-    size_t done, total; // models scored
-    scores first;       // of the incumbent
-    double best;        // neighbourhoods of the best choice so far
+    size_t total; // models to score
+    scores first; // of the incumbent
+    double best;  // neighbourhoods of the best choice so far
 } choosing;
 
 static ak_status degraded(ak_image *out, const ak_image *picture, ak_alteration how, uint64_t seed,
@@ -154,7 +154,8 @@ static ak_status score_rows(scores *to, choosing *c, const ak_model *model, cons
 
 // Fresh and replay pictures count the same, however many there are. The first to be scored is the
 // incumbent.
-static ak_status score(ak_interpolation *told, int at, choosing *c, ak_bytes file, ak_error *err)
+static ak_status score(ak_interpolation *told, ak_choice *choice, choosing *c, ak_bytes file,
+                       ak_error *err)
 {
     const ak_run_set *set = c->set;
     size_t n[2] = {set->held_fresh_n, set->held_n - set->held_fresh_n};
@@ -170,14 +171,16 @@ static ak_status score(ak_interpolation *told, int at, choosing *c, ak_bytes fil
         kinds++;
     }
     ak_model_free(model);
-    if (c->done++ == 0)
+    if (status != AK_OK)
+        return status;
+    if (told->tried_n++ == 0)
         c->first = sum;
-    ak_choice *choice = &told->tried[at];
-    *choice = (ak_choice){sum.neighbourhoods / kinds, sum.parts / kinds, 1};
+    choice->neighbourhoods = sum.neighbourhoods / kinds;
+    choice->parts = sum.parts / kinds;
+    choice->copies = 1;
     for (int f = 0; f < FAMILIES; f++)
         choice->copies = fmin(choice->copies, (sum.copies[f] - c->first.copies[f]) / kinds);
-    told->scored[at] = status == AK_OK;
-    return status == AK_OK ? ak_watch_tell(c->watch, c->done, c->total, err) : status;
+    return ak_watch_tell(c->watch, told->tried_n, c->total, err);
 }
 
 static void mix(choosing *c, double factor)
@@ -299,19 +302,20 @@ static ak_status attempt(ak_buf *out, ak_interpolation *told, choosing *c, int i
                          json_t *training, ak_error *err)
 {
     const float *own = ak_model_parts_of(c->incumbent).smoothing;
-    const int at = i + smoothing * AK_FACTORS;
-    const ak_choice *choice = &told->tried[at], *first = &told->tried[0];
-    ak_status status = smoothing ? smooth(c, factor_of(i), training, err) : AK_OK;
+    const ak_choice *first = &told->tried[0];
+    ak_choice *choice = &told->tried[told->tried_n];
+    *choice = (ak_choice){.factor = factor_of(i), .smoothing = smoothing_of(smoothing)};
+    ak_status status = smoothing ? smooth(c, choice->factor, training, err) : AK_OK;
     if (status == AK_OK)
-        status = build(out, c, factor_of(i), smoothing_of(smoothing), own, training, err);
+        status = build(out, c, choice->factor, choice->smoothing, own, training, err);
     if (status == AK_OK)
-        status = score(told, at, c, ak_buf_bytes(out), err);
+        status = score(told, choice, c, ak_buf_bytes(out), err);
     const double more = i > 0 && told->factor == 0 ? AK_NETWORK_GAIN : 0;
     if (status == AK_OK && choice->neighbourhoods > c->best + more &&
         choice->parts >= first->parts - AK_PARTS_LOSS && choice->copies >= -AK_COPIES_LOSS) {
         c->best = choice->neighbourhoods;
-        told->factor = factor_of(i);
-        told->smoothing = smoothing_of(smoothing);
+        told->factor = choice->factor;
+        told->smoothing = choice->smoothing;
     }
     return status;
 }

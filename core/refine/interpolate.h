@@ -14,18 +14,19 @@
 #define AK_PARTS_LOSS   0.02  // of the halves found that a choice may cost
 #define AK_COPIES_LOSS  0.03  // of a family of copies
 
-// What a choice is worth on the kept pictures.
+// A choice, and what it is worth on the kept pictures.
 typedef struct {
+    double factor;         // 0: nothing learned, 1: the whole step
+    double smoothing;      // how much of this run's; 0: the incumbent's stays
     double neighbourhoods; // mean overlap of what is around both halves (core/refine/measure.h)
     double parts;          // mean of 1 / rank of the other half
     double copies; // the same of copies, against the incumbent's; of the family that lost most
 } ak_choice;
 
 typedef struct {
-    double factor;                               // 0: nothing learned, 1: the whole step
-    double smoothing;                            // how much of this run's; 0: the incumbent's stays
-    ak_choice tried[AK_SMOOTHINGS * AK_FACTORS]; // by smoothing, then factor
-    bool scored[AK_SMOOTHINGS * AK_FACTORS];
+    double factor, smoothing;                    // taken
+    ak_choice tried[AK_SMOOTHINGS * AK_FACTORS]; // the first: the incumbent
+    size_t tried_n;
     size_t pictures; // that decided
 } ak_interpolation;
 

@@ -63,18 +63,26 @@ static int by_rank(const void *a, const void *b)
     return x->row < y->row ? -1 : x->row > y->row;
 }
 
+// order (count): the rows but self, best first. Returns how many.
+static size_t rank_all(placed *order, const float *s, size_t count, uint32_t self)
+{
+    size_t n = 0;
+    for (uint32_t j = 0; j < count; j++)
+        if (j != self)
+            order[n++] = (placed){s[j], j};
+    qsort(order, n, sizeof *order, by_rank);
+    return n;
+}
+
 // order, marked (count) are scratch; marked is left all false.
 static double precision(const float *s, size_t count, uint32_t self, const uint32_t *relevant,
                         size_t n, placed *order, bool *marked)
 {
-    size_t ranked = 0, found = 0;
+    size_t found = 0;
     double sum = 0;
     if (n == 0)
         return NAN;
-    for (uint32_t j = 0; j < count; j++)
-        if (j != self)
-            order[ranked++] = (placed){s[j], j};
-    qsort(order, ranked, sizeof *order, by_rank);
+    size_t ranked = rank_all(order, s, count, self);
     for (size_t k = 0; k < n; k++)
         marked[relevant[k]] = true;
     for (size_t place = 0; place < ranked && found < n; place++)
@@ -125,24 +133,14 @@ static size_t neighbourhood(size_t count)
     return near < count - 1 ? near : count - 1;
 }
 
-// order (count) is scratch; the first `near` of it are left.
-static void place(placed *order, const float *s, size_t count, uint32_t self)
-{
-    size_t n = 0;
-    for (uint32_t j = 0; j < count; j++)
-        if (j != self)
-            order[n++] = (placed){s[j], j};
-    qsort(order, n, sizeof *order, by_rank);
-}
-
 static double overlap(const float *a, const float *b, size_t count, uint32_t self, placed *order,
                       bool *marked)
 {
     size_t near = neighbourhood(count), same = 0;
-    place(order, a, count, self);
+    rank_all(order, a, count, self);
     for (size_t k = 0; k < near; k++)
         marked[order[k].row] = true;
-    place(order + count, b, count, self);
+    rank_all(order + count, b, count, self);
     for (size_t k = 0; k < near; k++)
         same += marked[order[count + k].row];
     for (size_t k = 0; k < near; k++)
