@@ -18,9 +18,9 @@ typedef struct {
 // Where a view is cut out of a picture of width x height.
 ak_box ak_crop_choose(int width, int height, const ak_view_recipe *recipe, ak_random *r);
 
-// Area averaging where the box shrinks, bilinear where it grows; at most a few pixels of a very
-// large box are left out. work: ak_crop_work(width, height, side) floats of a picture at most so
-// large.
+// Area averaging where the box shrinks, bilinear where it grows. It shrinks by 62 at most: what a
+// larger box has beyond 62 times the side, to the right and below, is left out. work:
+// ak_crop_work(width, height, side) floats of a picture at most so large.
 size_t ak_crop_work(int width, int height, int side);
 void ak_crop_resize(float *view, int side, const ak_image *picture, ak_box box, float *work);
 

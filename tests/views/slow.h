@@ -1,4 +1,5 @@
-// The views of the default recipe and the blur as they are defined, step by step.
+// The views of the default recipe and the blur as they are defined: pixel by pixel, step by step,
+// in doubles, sharing nothing with core/views but the random numbers.
 #ifndef AK_TESTS_SLOW_VIEW_H
 #define AK_TESTS_SLOW_VIEW_H
 
@@ -28,174 +29,114 @@ static inline box choose_crop(const ak_image *p, const ak_view_recipe *recipe, a
     return (box){(p->width - s) / 2, (p->height - s) / 2, s, s};
 }
 
-// Sources of output place i of n from a run of `from`: area shares when it shrinks, the two
-// nearest when it grows.
-static inline int taps_of(float *weight, int *first, int i, int n, int from)
+// The share of source `at` (of `from`) in output place i (of n) along one axis: of the place's area
+// where it shrinks; where it grows, of the straight line between the two nearest sources.
+static inline double share_of(int at, int from, int i, int n)
 {
-    double scale = (double)from / n;
-    if (scale <= 1) {
-        double centre = (i + 0.5) * scale - 0.5;
-        centre = centre < 0 ? 0 : centre > from - 1 ? from - 1 : centre;
-        *first = (int)centre < from - 1 || from == 1 ? (int)centre : from - 2;
-        weight[1] = (float)(centre - *first);
-        weight[0] = 1.0f - weight[1];
-        return from == 1 ? 1 : 2;
-    }
-    double low = i * scale, high = low + scale;
-    int end = (int)ceil(high - 1e-9);
-    *first = (int)low;
-    end = end > from ? from : end;
-    for (int k = *first; k < end; k++) {
-        double a = k > low ? k : low, b = k + 1 < high ? k + 1 : high;
-        weight[k - *first] = (float)((b - a) / scale);
-    }
-    return end - *first;
+    double scale = (double)from / n, low = i * scale, high = low + scale;
+    if (scale > 1)
+        return fmax(0, fmin(at + 1, high) - fmax(at, low)) / scale;
+    double centre = fmin(fmax((low + high) / 2 - 0.5, 0), from - 1);
+    return fmax(0, 1 - fabs(at - centre));
 }
 
-#define TAPS_MAX 64 // a crop is at most this many times the side: larger ones are sampled thinner
-
-static inline void resize_rows(float *out, const ak_image *p, box b, int side)
+// The first source that may have a share, and the last.
+static inline int first_of(int from, int i, int n)
 {
-    float weight[TAPS_MAX];
-    for (int i = 0; i < side; i++) {
-        int first, n = taps_of(weight, &first, i, side, b.w);
-        for (int y = 0; y < b.h; y++) {
-            const uint8_t *from =
-                p->rgb + 3 * ((size_t)(b.y + y) * (size_t)p->width + (size_t)(b.x + first));
-            float sum[3] = {0};
-            for (int k = 0; k < n; k++)
-                for (int c = 0; c < 3; c++)
-                    sum[c] += weight[k] * (float)from[3 * k + c];
-            memcpy(out + 3 * ((size_t)y * (size_t)side + (size_t)i), sum, sizeof sum);
-        }
-    }
+    int at = (int)floor((double)from / n * i) - 1;
+    return at < 0 ? 0 : at;
 }
 
-static inline void resize_columns(float *out, const float *rows, int height, int side)
+static inline int last_of(int from, int i, int n)
 {
-    float weight[TAPS_MAX];
-    size_t line = 3 * (size_t)side;
-    for (int i = 0; i < side; i++) {
-        int first, n = taps_of(weight, &first, i, side, height);
-        float *to = out + (size_t)i * line;
-        memset(to, 0, line * sizeof *to);
-        for (int k = 0; k < n; k++) {
-            const float *from = rows + (size_t)(first + k) * line;
-            for (size_t j = 0; j < line; j++)
-                to[j] += weight[k] * from[j];
-        }
-    }
+    int at = (int)ceil((double)from / n * (i + 1));
+    return at < from ? at : from - 1;
 }
 
-typedef struct {
-    float m[3][4]; // colour' = m (colour, 1)
-} colour_map;
-
-static const float luma[3] = {0.299f, 0.587f, 0.114f};
-
-static inline void then(colour_map *map, const float next[3][3], const float add[3])
+// Output pixel (x, y) of a box of a picture.
+static inline void sample(double colour[3], const ak_image *p, box b, int x, int y, int side)
 {
-    colour_map was = *map;
-    for (int i = 0; i < 3; i++)
-        for (int j = 0; j < 4; j++) {
-            float sum = j == 3 ? add[i] : 0;
-            for (int k = 0; k < 3; k++)
-                sum += next[i][k] * was.m[k][j];
-            map->m[i][j] = sum;
+    memset(colour, 0, 3 * sizeof *colour);
+    for (int v = first_of(b.h, y, side); v <= last_of(b.h, y, side); v++)
+        for (int u = first_of(b.w, x, side); u <= last_of(b.w, x, side); u++) {
+            double share = share_of(v, b.h, y, side) * share_of(u, b.w, x, side);
+            for (int c = 0; c < 3; c++)
+                colour[c] += share * p->rgb[3 * ((b.y + v) * p->width + b.x + u) + c];
         }
 }
 
-// factor * colour + (1 - factor) * its grey, channel by channel.
-static inline void saturate(colour_map *map, float factor)
+static inline double grey_of(const double colour[3])
 {
-    float next[3][3], none[3] = {0};
-    for (int i = 0; i < 3; i++)
-        for (int j = 0; j < 3; j++)
-            next[i][j] = (i == j ? factor : 0) + (1 - factor) * luma[j];
-    then(map, next, none);
+    return 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2];
 }
 
-static inline void scale(colour_map *map, float factor, float add)
+static inline void towards(double colour[3], double factor, double grey)
 {
-    float next[3][3] = {{factor, 0, 0}, {0, factor, 0}, {0, 0, factor}};
-    float shift[3] = {add, add, add};
-    then(map, next, shift);
+    for (int c = 0; c < 3; c++)
+        colour[c] = factor * colour[c] + (1 - factor) * grey;
 }
 
-// A turn about the grey axis by Rodrigues' formula.
-static inline void turn(colour_map *map, float turns)
+// What is not grey lies in a plane, in which it is turned: red towards green for an angle above 0.
+static inline void turn(double v[3], double angle)
 {
-    float a = 6.2831853f * turns, c = cosf(a), s = sinf(a) / sqrtf(3.0f), t = (1 - c) / 3.0f;
-    float next[3][3] = {{c + t, t - s, t + s}, {t + s, c + t, t - s}, {t - s, t + s, c + t}};
-    float none[3] = {0};
-    then(map, next, none);
+    double grey = (v[0] + v[1] + v[2]) / 3;
+    double along = (2 * v[0] - v[1] - v[2]) / sqrt(6), across = (v[1] - v[2]) / sqrt(2);
+    double p = along * cos(angle) - across * sin(angle);
+    double q = along * sin(angle) + across * cos(angle);
+    v[0] = grey + 2 * p / sqrt(6);
+    v[1] = grey - p / sqrt(6) + q / sqrt(2);
+    v[2] = grey - p / sqrt(6) - q / sqrt(2);
 }
 
-static inline float strength(ak_random *r, float s)
-{
-    return (float)ak_random_range(r, 1 - (double)s, 1 + (double)s);
-}
+enum { BRIGHTNESS, CONTRAST, SATURATION, HUE };
 
-static inline colour_map choose_colour(const ak_view_recipe *recipe, const float mean[3],
-                                       ak_random *r)
+// One step of the jitter, on a view of n pixels.
+static inline void change(double *view, int n, uint32_t step, const ak_view_recipe *recipe,
+                          ak_random *r)
 {
-    colour_map map = {{{1, 0, 0, 0}, {0, 1, 0, 0}, {0, 0, 1, 0}}};
-    if (ak_random_uniform(r) < (double)recipe->jitter) {
-        uint32_t order[4] = {0, 1, 2, 3};
-        ak_random_shuffle(r, order, 4);
-        for (int i = 0; i < 4; i++) {
-            if (order[i] == 0) {
-                scale(&map, strength(r, recipe->brightness), 0);
-            } else if (order[i] == 1) {
-                float factor = strength(r, recipe->contrast), grey = 0;
-                for (int c = 0; c < 3; c++)
-                    grey += luma[c] * (map.m[c][0] * mean[0] + map.m[c][1] * mean[1] +
-                                       map.m[c][2] * mean[2] + map.m[c][3]);
-                scale(&map, factor, (1 - factor) * grey);
-            } else if (order[i] == 2) {
-                saturate(&map, strength(r, recipe->saturation));
-            } else {
-                turn(&map, strength(r, recipe->hue) - 1);
-            }
-        }
+    const float strengths[] = {recipe->brightness, recipe->contrast, recipe->saturation,
+                               recipe->hue};
+    double strength = (double)strengths[step], grey = 0;
+    double factor = ak_random_range(r, 1 - strength, 1 + strength);
+    for (int i = 0; i < n; i++)
+        grey += grey_of(view + 3 * i) / n; // of the whole view, as it is by now
+    for (int i = 0; i < n; i++) {
+        double *colour = view + 3 * i;
+        if (step == BRIGHTNESS)
+            towards(colour, factor, 0);
+        else if (step == CONTRAST)
+            towards(colour, factor, grey);
+        else if (step == SATURATION)
+            towards(colour, factor, grey_of(colour));
+        else
+            turn(colour, 2 * acos(-1) * (factor - 1));
     }
-    if (ak_random_uniform(r) < (double)recipe->grey)
-        saturate(&map, 0);
-    return map;
 }
 
 static inline void slow_view(uint8_t *out, int side, const ak_image *picture,
                              const ak_view_recipe *recipe, ak_random stream)
 {
-    size_t n = (size_t)side * (size_t)side;
-    float *rows = calloc(3 * (size_t)side * (size_t)picture->height, sizeof *rows);
-    float *view = calloc(3 * n, sizeof *view), mean[3] = {0};
+    enum { SHRINKS_MOST = 62 };
+    int n = side * side;
+    double *view = calloc(3 * (size_t)n, sizeof *view);
     box b = choose_crop(picture, recipe, &stream);
     bool mirror = ak_random_uniform(&stream) < (double)recipe->mirror;
-    if (b.w > side * (TAPS_MAX - 2))
-        b.w = side * (TAPS_MAX - 2);
-    if (b.h > side * (TAPS_MAX - 2))
-        b.h = side * (TAPS_MAX - 2);
-    resize_rows(rows, picture, b, side);
-    resize_columns(view, rows, b.h, side);
-    for (size_t i = 0; i < n; i++)
-        for (int c = 0; c < 3; c++)
-            mean[c] += view[3 * i + (size_t)c];
-    for (int c = 0; c < 3; c++)
-        mean[c] /= (float)n;
-    colour_map map = choose_colour(recipe, mean, &stream);
-    for (int y = 0; y < side; y++)
-        for (int x = 0; x < side; x++) {
-            const float *from = view + 3 * ((size_t)y * (size_t)side + (size_t)x);
-            uint8_t *to =
-                out + 3 * ((size_t)y * (size_t)side + (size_t)(mirror ? side - 1 - x : x));
-            for (int c = 0; c < 3; c++) {
-                float v = map.m[c][0] * from[0] + map.m[c][1] * from[1] + map.m[c][2] * from[2] +
-                          map.m[c][3] + 0.5f;
-                to[c] = (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v);
-            }
-        }
-    free(rows);
+    // What a larger box has beyond that, to the right and below, is left out.
+    b.w = b.w > SHRINKS_MOST * side ? SHRINKS_MOST * side : b.w;
+    b.h = b.h > SHRINKS_MOST * side ? SHRINKS_MOST * side : b.h;
+    for (int i = 0; i < n; i++)
+        sample(view + 3 * i, picture, b, mirror ? side - 1 - i % side : i % side, i / side, side);
+    if (ak_random_uniform(&stream) < (double)recipe->jitter) {
+        uint32_t order[4] = {BRIGHTNESS, CONTRAST, SATURATION, HUE};
+        ak_random_shuffle(&stream, order, 4);
+        for (int i = 0; i < 4; i++)
+            change(view, n, order[i], recipe, &stream);
+    }
+    if (ak_random_uniform(&stream) < (double)recipe->grey)
+        for (int i = 0; i < n; i++)
+            towards(view + 3 * i, 0, grey_of(view + 3 * i));
+    for (int i = 0; i < 3 * n; i++)
+        out[i] = (uint8_t)fmin(fmax(floor(view[i] + 0.5), 0), 255);
     free(view);
 }
 
