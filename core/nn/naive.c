@@ -9,8 +9,10 @@
 struct ak_naive {
     const ak_graph *graph;
     int batch, batch_from;
+    bool bf16;
     double *y[AK_NODES_MAX], *dy[AK_NODES_MAX]; // (batch, c, h, w) each
     double *mean, *variance;                    // (graph.stats): at a BN's stat
+    double *rounded;                            // bf16: parameters as they are used
 };
 
 static size_t size_of(const ak_naive *n, const ak_node *node)
@@ -18,16 +20,52 @@ static size_t size_of(const ak_naive *n, const ak_node *node)
     return (size_t)n->batch * (size_t)node->c * (size_t)node->h * (size_t)node->w;
 }
 
-ak_naive *ak_naive_new(const ak_graph *graph, int batch)
+// To the 7 binary digits of bf16 behind the first: all but 45 of a double's 52. Ties to even.
+static double round_bf16(double value)
+{
+    const uint64_t one = (uint64_t)1 << 45;
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    bits += one / 2 - 1 + (bits / one & 1);
+    bits &= ~(one - 1);
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+static void round_map(const ak_naive *n, double *values, size_t count)
+{
+    for (size_t i = 0; n->bf16 && i < count; i++)
+        values[i] = round_bf16(values[i]);
+}
+
+// The parameters, with the convolutions' weights as bf16 holds them.
+static const double *used_params(ak_naive *n, const double *params)
+{
+    const ak_graph *g = n->graph;
+    if (!n->bf16)
+        return params;
+    memcpy(n->rounded, params, g->params * sizeof *params);
+    for (int i = 0; i < g->n; i++) {
+        const ak_node *node = &g->nodes[i];
+        if (node->op == AK_OP_CONV)
+            round_map(n, n->rounded + node->param,
+                      (size_t)node->c * (size_t)g->nodes[node->a].c * (size_t)(node->k * node->k));
+    }
+    return n->rounded;
+}
+
+ak_naive *ak_naive_new(const ak_graph *graph, int batch, bool bf16)
 {
     ak_naive *n = calloc(1, sizeof *n);
     if (!n)
         return NULL;
     n->graph = graph;
     n->batch = batch;
+    n->bf16 = bf16;
     n->mean = calloc(graph->stats + 1, sizeof *n->mean);
     n->variance = calloc(graph->stats + 1, sizeof *n->variance);
-    bool whole = n->mean && n->variance;
+    n->rounded = bf16 ? calloc(graph->params, sizeof *n->rounded) : NULL;
+    bool whole = n->mean && n->variance && (n->rounded || !bf16);
     for (int i = 0; i < graph->n; i++) {
         n->y[i] = calloc(size_of(n, &graph->nodes[i]), sizeof(double));
         n->dy[i] = calloc(size_of(n, &graph->nodes[i]), sizeof(double));
@@ -50,6 +88,7 @@ void ak_naive_free(ak_naive *n)
     }
     free(n->mean);
     free(n->variance);
+    free(n->rounded);
     free(n);
 }
 
@@ -246,6 +285,7 @@ void ak_naive_forward(ak_naive *n, double *features, double *used, const uint8_t
 {
     const ak_graph *g = n->graph;
     n->batch_from = batch_from;
+    params = used_params(n, params);
     for (int v = 0; v < g->n; v++) {
         const ak_node *node = &g->nodes[v], *x = node->a >= 0 ? &g->nodes[node->a] : NULL;
         double *y = n->y[v];
@@ -292,12 +332,14 @@ void ak_naive_forward(ak_naive *n, double *features, double *used, const uint8_t
             }
             break;
         }
+        round_map(n, y, size_of(n, node));
     }
 }
 
 void ak_naive_backward(ak_naive *n, double *dparams, const double *dfeatures, const double *params)
 {
     const ak_graph *g = n->graph;
+    params = used_params(n, params);
     memset(dparams, 0, g->params * sizeof *dparams);
     for (int v = 0; v < g->n; v++)
         memset(n->dy[v], 0, size_of(n, &g->nodes[v]) * sizeof(double));
@@ -339,5 +381,8 @@ void ak_naive_backward(ak_naive *n, double *dparams, const double *dfeatures, co
             }
             break;
         }
+        round_map(n, dx, size_of(n, x));
+        if (node->op == AK_OP_ADD_RELU)
+            round_map(n, n->dy[node->b], size_of(n, &g->nodes[node->b]));
     }
 }

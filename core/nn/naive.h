@@ -8,7 +8,12 @@
 
 typedef struct ak_naive ak_naive;
 
-ak_naive *ak_naive_new(const ak_graph *graph, int batch); // NULL out of memory
+// graph is borrowed; NULL out of memory. bf16: rounds to bf16 (nearest even) what a bf16 executor
+// holds in it, that is the normalised pixels, the weights of convolutions, the map that each node
+// writes and the gradient of a map after each share that is added. Sums, statistics, the inside of
+// a gate, features and dparams stay double. (In serving the fast executor rounds less: a batch norm
+// is folded into the weights before they are rounded, and one map is written for several nodes.)
+ak_naive *ak_naive_new(const ak_graph *graph, int batch, bool bf16);
 void ak_naive_free(ak_naive *naive);
 
 // features (batch, graph.features). The stages from `batch_from` on (0: the stem, AK_NAIVE_RUNNING:
