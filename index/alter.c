@@ -7,5 +7,5 @@ ak_status ak_store_alter(ak_store *store, ak_status (*apply)(ak_sql *db, void *a
                                 .apply = apply,
                                 .arg = arg,
                                 .small = small};
-    return ak_store_write(store, &alteration.write, err);
+    return ak_queue_write(&store->queue, &alteration.write, err);
 }

@@ -148,21 +148,15 @@ static ak_status new_picture(picture_content *out, ak_group *group, ak_write *wr
 static ak_status keep_vector(ak_group *group, const ak_write *write, const ak_vector *vector,
                              const ak_collection_row *row, int64_t picture, ak_error *err)
 {
-    ak_sql *db = group->store->catalog;
     ak_model_row model;
-    bool stored = false;
-    ak_status status = ak_catalog_model_of(&model, db, row->key, vector->model, err);
+    ak_status status =
+        ak_catalog_model_of(&model, group->store->catalog, row->key, vector->model, err);
     if (status != AK_OK || !model.key)
         return status;
     status = ak_valid_vector(vector->at, vector->dims, model.dims, err);
-    if (status == AK_OK)
-        status = ak_catalog_vector(NULL, &stored, db, model.key, picture, model.dims, err);
-    if (status != AK_OK || stored)
-        return status;
-    status = ak_catalog_vector_insert(db, model.key, picture, vector->at, model.dims, err);
-    return status == AK_OK ? ak_apply_late_vector(group, model.key, picture, &write->sha256,
-                                                  vector->at, model.dims, err)
-                           : status;
+    return status == AK_OK
+               ? ak_group_keep_vector(group, &model, picture, &write->sha256, vector->at, err)
+               : status;
 }
 
 // The stored picture, made when it is new, with the vector of the serving model: the stored one
@@ -232,33 +226,6 @@ static ak_status hide_vector(ak_group *group, const ak_collection_row *row, int6
             break;
         status = ak_group_vector(group, &change, err);
     }
-    return status;
-}
-
-ak_status ak_apply_late_vector(ak_group *group, int64_t model, int64_t picture,
-                               const ak_sha256 *sum, const float *vector, int dims, ak_error *err)
-{
-    ak_rows *rows = NULL;
-    bool more = false;
-    ak_status status = ak_sql_query(
-        &rows, group->store->catalog, err,
-        "SELECT i.key, g.key FROM images i JOIN collections c ON c.key = i.collection JOIN "
-        "generations g ON g.key = c.serving_generation WHERE i.picture = ? AND g.model = ? AND "
-        "c.name IS NOT NULL",
-        ak_int(picture), ak_int(model));
-    while (status == AK_OK && (status = ak_sql_next(rows, &more, err)) == AK_OK && more) {
-        ak_vector_change change = {ak_group_generation(group, ak_sql_int(rows, 1)),
-                                   {.image = ak_sql_int(rows, 0), .picture = picture},
-                                   ak_alloc((size_t)dims, sizeof *vector)};
-        if (!change.vector) {
-            status = ak_fail(err, AK_OUT_OF_MEMORY, "no memory for a vector");
-            break;
-        }
-        memcpy(change.vector, vector, (size_t)dims * sizeof *vector);
-        memcpy(&change.row.sha_head, sum, sizeof change.row.sha_head);
-        status = ak_group_vector(group, &change, err);
-    }
-    ak_sql_end(rows);
     return status;
 }
 

@@ -40,7 +40,7 @@ ak_status ak_store_change_begin(ak_store *store, const char *model, const char *
 {
     beginning inside = {model, collections, n};
     ak_write write = {.kind = (ak_write_kind)AK_WRITE_CHANGE_BEGIN, .inside = &inside};
-    return ak_store_write(store, &write, err);
+    return ak_queue_write(&store->queue, &write, err);
 }
 
 static ak_status begin_one(ak_group *group, const ak_model_row *model, const beginning *begin,
@@ -82,7 +82,7 @@ static ak_status begin_change(ak_group *group, const beginning *begin, ak_error 
 ak_status ak_store_change_abandon(ak_store *store, const char *model, ak_error *err)
 {
     ak_write write = {.kind = (ak_write_kind)AK_WRITE_CHANGE_ABANDON, .inside = &model};
-    return ak_store_write(store, &write, err);
+    return ak_queue_write(&store->queue, &write, err);
 }
 
 static ak_status abandon_change(ak_group *group, const char *id, ak_error *err)
@@ -157,16 +157,16 @@ ak_status ak_store_put_vectors(ak_store *store, const char *model, int dims, con
 {
     batch inside = {model, dims, sums, vectors, n};
     ak_write write = {.kind = (ak_write_kind)AK_WRITE_VECTORS, .inside = &inside};
-    return ak_store_write(store, &write, err);
+    return ak_queue_write(&store->queue, &write, err);
 }
 
 static ak_status put_one(ak_group *group, const ak_model_row *model, const ak_sha256 *sum,
                          const float *vector, ak_error *err)
 {
     ak_sql *db = group->store->catalog;
-    ak_picture_row picture;
+    ak_picture_row picture = {0};
     int64_t one;
-    bool found = false, stored = false;
+    bool found = false;
     ak_status status = ak_valid_vector(vector, model->dims, model->dims, err);
     if (status == AK_OK)
         status = ak_catalog_picture(&picture, &found, db, sum, err);
@@ -174,13 +174,8 @@ static ak_status put_one(ak_group *group, const ak_model_row *model, const ak_sh
         status = ak_sql_number(&one, &found, db, err,
                                "SELECT 1 FROM needs WHERE picture = ? AND model = ?",
                                ak_int(picture.key), ak_int(model->key));
-    if (status == AK_OK && found)
-        status = ak_catalog_vector(NULL, &stored, db, model->key, picture.key, model->dims, err);
-    if (status != AK_OK || !found || stored)
-        return status;
-    status = ak_catalog_vector_insert(db, model->key, picture.key, vector, model->dims, err);
-    return status == AK_OK
-               ? ak_apply_late_vector(group, model->key, picture.key, sum, vector, model->dims, err)
+    return status == AK_OK && found
+               ? ak_group_keep_vector(group, model, picture.key, sum, vector, err)
                : status;
 }
 
@@ -213,7 +208,7 @@ static ak_status serve(serving *out, ak_store *store, ak_reader *reader,
     }
     ak_reader_give(&store->readers, reader);
     if (status == AK_OK)
-        status = ak_store_write(store, &write, err);
+        status = ak_queue_write(&store->queue, &write, err);
     for (size_t i = 0; i < out->n; i++)
         ak_generation_release(out->items[i]);
     free(out->items);

@@ -1,7 +1,9 @@
-// The lists of a group: they grow as its writes are applied and shrink when one is taken back.
+// The lists of a group: they grow as its writes are applied and shrink when one is taken back; and
+// the vector of a picture, kept and shown.
 #include "index/group.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static bool room(void *items, size_t n, size_t *capacity, size_t size)
 {
@@ -76,4 +78,43 @@ ak_generation *ak_group_generation(ak_group *group, int64_t key)
     ak_generation *generation = ak_generations_keyed(&group->store->generations, key);
     ak_generation_release(generation); // the table holds it, and only the writer changes the table
     return generation;
+}
+
+static ak_status show_vector(ak_group *group, const ak_model_row *model, int64_t picture,
+                             const ak_sha256 *sum, const float *vector, ak_error *err)
+{
+    ak_rows *rows = NULL;
+    bool more = false;
+    ak_status status = ak_sql_query(
+        &rows, group->store->catalog, err,
+        "SELECT i.key, g.key FROM images i JOIN collections c ON c.key = i.collection JOIN "
+        "generations g ON g.key = c.serving_generation WHERE i.picture = ? AND g.model = ? AND "
+        "c.name IS NOT NULL",
+        ak_int(picture), ak_int(model->key));
+    while (status == AK_OK && (status = ak_sql_next(rows, &more, err)) == AK_OK && more) {
+        ak_vector_change change = {ak_group_generation(group, ak_sql_int(rows, 1)),
+                                   {.image = ak_sql_int(rows, 0), .picture = picture},
+                                   ak_alloc((size_t)model->dims, sizeof *vector)};
+        if (!change.vector) {
+            status = ak_fail(err, AK_OUT_OF_MEMORY, "no memory for a vector");
+            break;
+        }
+        memcpy(change.vector, vector, (size_t)model->dims * sizeof *vector);
+        memcpy(&change.row.sha_head, sum, sizeof change.row.sha_head);
+        status = ak_group_vector(group, &change, err);
+    }
+    ak_sql_end(rows);
+    return status;
+}
+
+ak_status ak_group_keep_vector(ak_group *group, const ak_model_row *model, int64_t picture,
+                               const ak_sha256 *sum, const float *vector, ak_error *err)
+{
+    ak_sql *db = group->store->catalog;
+    bool stored = false;
+    ak_status status = ak_catalog_vector(NULL, &stored, db, model->key, picture, model->dims, err);
+    if (status == AK_OK && !stored)
+        status = ak_catalog_vector_insert(db, model->key, picture, vector, model->dims, err);
+    return status == AK_OK && !stored ? show_vector(group, model, picture, sum, vector, err)
+                                      : status;
 }

@@ -52,11 +52,13 @@ void ak_group_clear(ak_group *group);
 // The generation with that key, also one that this group makes. Borrowed.
 ak_generation *ak_group_generation(ak_group *group, int64_t key);
 
+// Keeps a picture's vector, a valid one of the model's dims, unless there is one of the model.
+// Searches of the collections that the model serves see it of the images that show the picture.
+ak_status ak_group_keep_vector(ak_group *group, const ak_model_row *model, int64_t picture,
+                               const ak_sha256 *sum, const float *vector, ak_error *err);
+
 // apply.c: one write, in the writer's transaction. On failure the caller takes it back.
 ak_status ak_apply(ak_group *group, ak_write *write, ak_error *err);
-// Searches of the collections that the model serves see the new vector of a picture that they show.
-ak_status ak_apply_late_vector(ak_group *group, int64_t model, int64_t picture,
-                               const ak_sha256 *sum, const float *vector, int dims, ak_error *err);
 
 // change.c: the writes of a change from one model to another.
 ak_status ak_change_apply(ak_group *group, ak_write *write, ak_error *err);

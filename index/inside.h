@@ -9,6 +9,7 @@
 #include "index/blobs.h"
 #include "index/generation.h"
 #include "index/pins.h"
+#include "index/queue.h"
 #include "index/readers.h"
 #include "index/store.h"
 
@@ -41,11 +42,7 @@ struct ak_store {
     ak_pins pins;
     ak_generations generations;
 
-    pthread_mutex_t queue_lock; // guards what follows
-    pthread_cond_t queue_filled;
-    ak_write *queue_first, *queue_last;
-    size_t queue_n;
-    bool closing, sweep_wanted;
+    ak_queue queue;
     pthread_t writer;
     bool writer_runs;
 

@@ -60,7 +60,7 @@ ak_status ak_store_model_add(ak_store *store, const ak_model_facts *facts, ak_by
         status = ak_fail(err, AK_BAD_VALUE, "a model of %d dimensions", facts->dims);
     if (status == AK_OK)
         status = check_state(facts->state, err);
-    return status == AK_OK ? ak_store_write(store, &write, err) : status;
+    return status == AK_OK ? ak_queue_write(&store->queue, &write, err) : status;
 }
 
 ak_status ak_models_apply_add(ak_store *store, const ak_write *write, ak_error *err)
@@ -80,7 +80,7 @@ ak_status ak_store_model_set(ak_store *store, const char *id, ak_model_state sta
     setting inside = {id, measures, state};
     ak_write write = {.kind = (ak_write_kind)AK_WRITE_MODEL_SET, .inside = &inside};
     ak_status status = check_state(state, err);
-    return status == AK_OK ? ak_store_write(store, &write, err) : status;
+    return status == AK_OK ? ak_queue_write(&store->queue, &write, err) : status;
 }
 
 ak_status ak_models_apply_set(ak_store *store, const ak_write *write, ak_error *err)

@@ -88,8 +88,7 @@ static ak_store *store_new(const char *location, const ak_store_options *options
     store->options = options ? *options : AK_STORE_OPTIONS_DEFAULT;
     store->lock_fd = -1;
     store->sweep_due = true;
-    pthread_mutex_init(&store->queue_lock, NULL);
-    pthread_cond_init(&store->queue_filled, NULL);
+    ak_queue_init(&store->queue, store->options.write_queue);
     pthread_mutex_init(&store->fold_lock, NULL);
     pthread_cond_init(&store->fold_wanted, NULL);
     pthread_mutex_init(&store->folding, NULL);
@@ -154,8 +153,7 @@ void ak_store_close(ak_store *store)
     ak_blobs_close(&store->blobs);
     ak_generations_clear(&store->generations);
     ak_pins_clear(&store->pins);
-    pthread_mutex_destroy(&store->queue_lock);
-    pthread_cond_destroy(&store->queue_filled);
+    ak_queue_clear(&store->queue);
     pthread_mutex_destroy(&store->fold_lock);
     pthread_cond_destroy(&store->fold_wanted);
     pthread_mutex_destroy(&store->folding);

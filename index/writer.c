@@ -1,10 +1,11 @@
 // The writer thread: group commit.
 //
-// It takes all writes that wait (up to group_writes), applies them in one catalog transaction, each
-// under a savepoint, then, in this order: proxies are committed, originals written and synced,
-// vectors laid down, the catalog committed, vectors published, and every write told. Before the
-// catalog's commit nothing of the group can be seen; after it, all of it. fsyncs of a group: one a
-// database, one of the incoming folder, one an original (and a checkpoint's now and then).
+// It takes all writes that wait (queue.h; up to group_writes), applies them in one catalog
+// transaction, each under a savepoint (apply.c), then, in this order: proxies are committed,
+// originals written and synced, vectors laid down, the catalog committed, vectors published, and
+// every write told. Before the catalog's commit nothing of the group can be seen; after it, all of
+// it. fsyncs of a group: one a database, one of the incoming folder, one an original (and a
+// checkpoint's now and then).
 //
 // A failing step takes the whole group back; what it had brought to the disk is removed at once, or
 // before the next group when that fails too (clean.c).
@@ -217,24 +218,6 @@ done:
     return status;
 }
 
-static void answer(ak_write *first, ak_status status, const ak_error *err)
-{
-    for (ak_write *write = first, *next; write; write = next) {
-        next = write->next; // done() may free the write
-        if (status != AK_OK && write->status == AK_OK) {
-            write->status = status;
-            write->error = *err;
-        }
-        if (write->status != AK_OK) {
-            write->created = write->lagging = false;
-            ak_image_record_clear(&write->record);
-            ak_collection_clear(&write->collection_out);
-        }
-        write->next = NULL;
-        write->done(write);
-    }
-}
-
 static void grumble(ak_store *store, const char *what, const ak_error *err)
 {
     if (store->grumble_s && ak_clock_s() - store->grumble_s < GRUMBLE_S)
@@ -259,57 +242,19 @@ static void commit_group(ak_store *store, ak_write *first)
     else
         grumble(store, "a group of writes failed", &err);
     ak_group_clear(&group);
-    answer(first, status, &err);
+    ak_queue_answer(first, status, &err);
 }
 
 // --- the thread --------------------------------------------------------------------------------
 
-// Detaches up to group_writes writes; NULL with *stop set when the store closes and none is left.
-static ak_write *take(ak_store *store, bool *stop)
-{
-    pthread_mutex_lock(&store->queue_lock);
-    while (!store->queue_first && !store->closing && !store->sweep_wanted && !store->sweep_due)
-        pthread_cond_wait(&store->queue_filled, &store->queue_lock);
-    store->sweep_due = store->sweep_due || store->sweep_wanted;
-    store->sweep_wanted = false;
-    ak_write *first = store->queue_first, *last = NULL;
-    size_t n = 0;
-    for (ak_write *write = first; write && n < store->options.group_writes; write = write->next) {
-        if (n && (alone(write) || alone(last)))
-            break;
-        last = write;
-        n++;
-    }
-    if (last) {
-        store->queue_first = last->next;
-        last->next = NULL;
-    }
-    if (!store->queue_first)
-        store->queue_last = NULL;
-    store->queue_n -= n;
-    *stop = store->closing && !first;
-    pthread_mutex_unlock(&store->queue_lock);
-    return first;
-}
-
-void ak_writer_sweep(void *arg)
-{
-    ak_store *store = arg;
-    pthread_mutex_lock(&store->queue_lock);
-    store->sweep_wanted = true;
-    pthread_cond_signal(&store->queue_filled);
-    pthread_mutex_unlock(&store->queue_lock);
-}
-
 static void *run(void *arg)
 {
     ak_store *store = arg;
-    for (;;) {
-        bool stop = false, more = false;
+    ak_write *first;
+    while (ak_queue_take(&first, &store->queue, store->options.group_writes, alone,
+                         &store->sweep_due)) {
+        bool more = false;
         ak_error err;
-        ak_write *first = take(store, &stop);
-        if (stop)
-            break;
         if (first)
             commit_group(store, first);
         if (!store->sweep_due)
@@ -338,10 +283,7 @@ void ak_writer_stop(ak_store *store)
 {
     if (!store->writer_runs)
         return;
-    pthread_mutex_lock(&store->queue_lock);
-    store->closing = true;
-    pthread_cond_signal(&store->queue_filled);
-    pthread_mutex_unlock(&store->queue_lock);
+    ak_queue_close(&store->queue);
     pthread_join(store->writer, NULL);
     store->writer_runs = false;
 }
@@ -350,60 +292,15 @@ void ak_writer_stop(ak_store *store)
 
 ak_status ak_store_submit(ak_store *store, ak_write *write, ak_error *err)
 {
-    ak_status status = AK_OK;
-    pthread_mutex_lock(&store->queue_lock);
-    if (store->closing)
-        status = ak_fail(err, AK_SHUTTING_DOWN, "the store is closing");
-    else if (store->queue_n >= store->options.write_queue)
-        status = ak_fail(err, AK_OVERLOADED, "%zu writes wait; at most %zu may", store->queue_n,
-                         store->options.write_queue);
-    if (status == AK_OK) {
-        write->next = NULL;
-        if (store->queue_last)
-            store->queue_last->next = write;
-        else
-            store->queue_first = write;
-        store->queue_last = write;
-        store->queue_n++;
-        pthread_cond_signal(&store->queue_filled);
-    }
-    pthread_mutex_unlock(&store->queue_lock);
-    return status;
-}
-
-typedef struct {
-    pthread_mutex_t lock;
-    pthread_cond_t told;
-    bool done;
-} waiter;
-
-static void wake(ak_write *write)
-{
-    waiter *waiting = write->arg;
-    pthread_mutex_lock(&waiting->lock);
-    waiting->done = true;
-    pthread_cond_signal(&waiting->told);
-    pthread_mutex_unlock(&waiting->lock);
+    return ak_queue_submit(&store->queue, write, err);
 }
 
 ak_status ak_store_write(ak_store *store, ak_write *write, ak_error *err)
 {
-    waiter waiting = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false};
-    void (*done)(ak_write *) = write->done;
-    void *arg = write->arg;
-    write->done = wake;
-    write->arg = &waiting;
-    ak_status status = ak_store_submit(store, write, err);
-    if (status == AK_OK) {
-        pthread_mutex_lock(&waiting.lock);
-        while (!waiting.done)
-            pthread_cond_wait(&waiting.told, &waiting.lock);
-        pthread_mutex_unlock(&waiting.lock);
-        status = write->status;
-        if (err)
-            *err = write->error;
-    }
-    write->done = done;
-    write->arg = arg;
-    return status;
+    return ak_queue_write(&store->queue, write, err);
+}
+
+void ak_writer_sweep(void *store)
+{
+    ak_queue_nudge(&((ak_store *)store)->queue);
 }

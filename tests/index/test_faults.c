@@ -30,22 +30,22 @@ static int try_group(ak_store *store, uint32_t first, ak_status *status)
     rig_upload *uploads = calloc(4, sizeof *uploads);
     atomic_int waiting = 4;
     int fine = 0;
-    pthread_mutex_lock(&store->queue_lock); // so that the writer finds the four together
+    pthread_mutex_lock(&store->queue.lock); // so that the writer finds the four together
     for (uint32_t i = 0; i < 4; i++) {
         char id[32];
         snprintf(id, sizeof id, "%u", first + i);
         rig_fill(&uploads[i], AK_WRITE_IMAGE_PUT, i < 3 ? id : "replaced", first + i);
         uploads[i].write.done = rig_wait;
         uploads[i].write.arg = &waiting;
-        if (store->queue_last)
-            store->queue_last->next = &uploads[i].write;
+        if (store->queue.last)
+            store->queue.last->next = &uploads[i].write;
         else
-            store->queue_first = &uploads[i].write;
-        store->queue_last = &uploads[i].write;
-        store->queue_n++;
+            store->queue.first = &uploads[i].write;
+        store->queue.last = &uploads[i].write;
+        store->queue.n++;
     }
-    pthread_cond_signal(&store->queue_filled);
-    pthread_mutex_unlock(&store->queue_lock);
+    pthread_cond_signal(&store->queue.filled);
+    pthread_mutex_unlock(&store->queue.lock);
     while (atomic_load(&waiting))
         usleep(200);
     for (int i = 0; i < 4; i++) {

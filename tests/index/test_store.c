@@ -626,16 +626,15 @@ static void a_full_queue_and_a_closing_store_refuse(void **state)
     ak_store_options options = AK_STORE_OPTIONS_DEFAULT;
     options.write_queue = 1;
     at->store = rig_open_with(at->folder, &options);
-    pthread_mutex_lock(&at->store->queue_lock);
-    at->store->queue_n = 1; // as if one waited
-    pthread_mutex_unlock(&at->store->queue_lock);
+    pthread_mutex_lock(&at->store->queue.lock);
+    at->store->queue.n = 1; // as if one waited
+    pthread_mutex_unlock(&at->store->queue.lock);
     ak_write write = {.kind = AK_WRITE_COLLECTION_PUT, .collection = "c", .keep_original = -1};
     assert_int_equal(ak_store_submit(at->store, &write, &err), AK_OVERLOADED);
-    pthread_mutex_lock(&at->store->queue_lock);
-    at->store->queue_n = 0;
-    pthread_mutex_unlock(&at->store->queue_lock);
-    options.disk_floor = UINT64_MAX;
-    at->store->options = options;
+    pthread_mutex_lock(&at->store->queue.lock);
+    at->store->queue.n = 0;
+    pthread_mutex_unlock(&at->store->queue.lock);
+    at->store->options.disk_floor = UINT64_MAX;
     assert_int_equal(ak_store_writable(at->store, &err), AK_DISK_FULL);
     assert_int_equal(rig_add(at->store, "a", 1), AK_DISK_FULL);
 }
