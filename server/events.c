@@ -130,15 +130,12 @@ static ak_status listen(ak_listener *l, ak_jobs *jobs, const char *id, ak_error 
     ak_status status = AK_OK;
     // The store is asked first: a job that ends in between is found there or in the list.
     pthread_mutex_lock(&jobs->lock);
-    for (ak_job *job = jobs->first; job && !l->job; job = job->next)
-        if (strcmp(job->record.id, id) == 0)
-            l->job = job;
-    if (l->job)
-        l->job->references++;
+    if ((l->job = ak_job_find(jobs->first, NULL, id)))
+        ak_job_hold(l->job);
     pthread_mutex_unlock(&jobs->lock);
     if (!l->job) {
         status = ak_store_job(&record, jobs->server->store, id, err);
-        if (status == AK_OK && !(l->ended = ak_job_record_json(&record, -1, -1)))
+        if (status == AK_OK && !(l->ended = ak_job_record_json(&record)))
             status = ak_fail(err, AK_OUT_OF_MEMORY, "no memory for a job");
         l->seen = record.event;
         ak_job_record_clear(&record);

@@ -1,5 +1,5 @@
-// The list of jobs: what is asked of it. server/jobs.h says what a job is, server/jobs_run.c does
-// them.
+// The list of jobs: what is asked of it. server/job.h has what is in it, server/jobs_run.c does the
+// jobs.
 //
 // jobs->lock guards the list and what is in it; it is held for moments, never over a commit. A job
 // leaves the list when it has ended; listeners keep it until they have told so.
@@ -13,32 +13,7 @@
 #define EVENT_GAP  1000 // numbers left free after a restart: more than can have been lost
 #define LIST_LIMIT 1000
 
-const ak_job_kind *const ak_job_kinds[AK_JOB_KINDS] = {&ak_job_training, &ak_job_promotion};
-
-// --- in memory ---------------------------------------------------------------------------------
-
-static ak_job *job_new(ak_jobs *jobs, const ak_job_kind *kind, ak_job_record *record)
-{
-    ak_job *job = calloc(1, sizeof *job);
-    if (!job)
-        return NULL;
-    job->jobs = jobs;
-    job->kind = kind;
-    job->record = *record;
-    *record = (ak_job_record){0};
-    job->references = 1;
-    job->left_s = -1;
-    return job;
-}
-
-void ak_job_release(ak_job *job)
-{
-    if (--job->references)
-        return;
-    ak_job_record_clear(&job->record);
-    json_decref(job->note);
-    free(job);
-}
+static const ak_job_kind *const kinds[AK_JOB_KINDS] = {&ak_job_training, &ak_job_promotion};
 
 static void append(ak_jobs *jobs, ak_job *job)
 {
@@ -46,21 +21,13 @@ static void append(ak_jobs *jobs, ak_job *job)
     jobs->last = &job->next;
 }
 
-static ak_job *find(ak_jobs *jobs, const ak_job_kind *kind, const char *id)
-{
-    for (ak_job *job = jobs->first; job; job = job->next)
-        if (strcmp(job->record.id, id) == 0 && (!kind || job->kind == kind))
-            return job;
-    return NULL;
-}
-
 // --- opening and closing ------------------------------------------------------------------------
 
 static const ak_job_kind *kind_named(const char *name)
 {
     for (size_t i = 0; i < AK_JOB_KINDS; i++)
-        if (strcmp(ak_job_kinds[i]->name, name) == 0)
-            return ak_job_kinds[i];
+        if (strcmp(kinds[i]->name, name) == 0)
+            return kinds[i];
     return NULL;
 }
 
@@ -78,7 +45,7 @@ static ak_status take_up(ak_jobs *jobs, ak_error *err)
         if (!kind) // of a newer Akin's
             continue;
         items[i].event += EVENT_GAP;
-        ak_job *job = job_new(jobs, kind, &items[i]);
+        ak_job *job = ak_job_new(jobs, kind, &items[i]);
         if (!job) {
             status = ak_fail(err, AK_OUT_OF_MEMORY, "no memory for %zu jobs", n);
             break;
@@ -108,6 +75,8 @@ ak_status ak_jobs_open(ak_jobs **out, ak_server *server, ak_error *err)
     pthread_mutex_init(&jobs->lock, NULL);
     jobs->server = server;
     jobs->last = &jobs->first;
+    for (size_t i = 0; i < AK_JOB_KINDS; i++)
+        jobs->runners[i] = (ak_job_runner){.jobs = jobs, .kind = kinds[i]};
     if (take_up(jobs, err) != AK_OK) {
         ak_jobs_free(jobs);
         return err->status;
@@ -168,9 +137,9 @@ static ak_status add(json_t **answer, ak_jobs *jobs, const ak_job_kind *kind, js
     snprintf(record.kind, sizeof record.kind, "%s", kind->name);
     snprintf(record.state, sizeof record.state, "queued");
     if (record.request && record.result)
-        *answer = ak_job_record_json(&record, -1, -1);
+        *answer = ak_job_record_json(&record);
     text = *answer ? json_dumps(*answer, JSON_COMPACT) : NULL;
-    job = text ? job_new(jobs, kind, &record) : NULL;
+    job = text ? ak_job_new(jobs, kind, &record) : NULL;
     if (!job) {
         status = ak_fail(err, AK_OUT_OF_MEMORY, "no memory for a job");
         goto done;
@@ -231,9 +200,9 @@ ak_status ak_jobs_cancel(json_t **answer, ak_jobs *jobs, const ak_job_kind *kind
     char tag[64];
     *answer = NULL;
     pthread_mutex_lock(&jobs->lock);
-    ak_job *job = find(jobs, kind, id);
+    ak_job *job = ak_job_find(jobs->first, kind, id);
     if (job)
-        job->references++;
+        ak_job_hold(job);
     pthread_mutex_unlock(&jobs->lock);
     if (!job) {
         ak_job_record record;
@@ -277,7 +246,7 @@ ak_status ak_jobs_get(json_t **out, char tag[64], ak_jobs *jobs, const ak_job_ki
     ak_job_record record = {0};
     *out = NULL;
     pthread_mutex_lock(&jobs->lock);
-    ak_job *job = find(jobs, kind, id);
+    ak_job *job = ak_job_find(jobs->first, kind, id);
     if (job) {
         *out = ak_job_json(job);
         snprintf(tag, 64, "%lld.%lld", (long long)job->record.event, (long long)job->record.done);
@@ -290,7 +259,7 @@ ak_status ak_jobs_get(json_t **out, char tag[64], ak_jobs *jobs, const ak_job_ki
     ak_status status = ak_store_job(&record, jobs->server->store, id, err);
     if (status == AK_OK && kind && strcmp(record.kind, kind->name) != 0)
         status = ak_fail(err, AK_NOT_FOUND, "there is no %s \"%.40s\"", kind->name, id);
-    if (status == AK_OK && !(*out = ak_job_record_json(&record, -1, -1)))
+    if (status == AK_OK && !(*out = ak_job_record_json(&record)))
         status = ak_fail(err, AK_OUT_OF_MEMORY, "no memory for a job");
     if (status == AK_OK && report && record.report)
         json_object_set_new(*out, "report", json_loads(record.report, 0, NULL));
@@ -310,9 +279,8 @@ ak_status ak_jobs_list(json_t **out, int64_t *before, ak_jobs *jobs, const ak_jo
                                      kind ? kind->name : NULL, false, *before, limit, err);
     pthread_mutex_lock(&jobs->lock);
     for (size_t i = 0; status == AK_OK && i < n; i++) {
-        const ak_job *live = find(jobs, NULL, items[i].id);
-        json_array_append_new(*out,
-                              live ? ak_job_json(live) : ak_job_record_json(&items[i], -1, -1));
+        const ak_job *live = ak_job_find(jobs->first, NULL, items[i].id);
+        json_array_append_new(*out, live ? ak_job_json(live) : ak_job_record_json(&items[i]));
     }
     pthread_mutex_unlock(&jobs->lock);
     *before = more && n ? items[n - 1].key : 0;

@@ -18,7 +18,7 @@ typedef struct ak_server ak_server;
 typedef struct ak_jobs ak_jobs;
 typedef struct ak_job ak_job;
 
-typedef struct {
+typedef struct ak_job_kind {
     const char *name;
     bool alone; // one at a time: while one is queued or running another is AK_CONFLICT
     // Does the job, or goes on with it, on the runner. It looks at ak_job_stop all the time. When

@@ -1,30 +1,15 @@
-// Jobs in memory, for jobs.c, jobs_run.c, job_json.c and events.c.
+// The list of jobs in memory and its lock, for jobs.c, jobs_run.c and events.c.
 #ifndef AK_SERVER_JOBS_INSIDE_H
 #define AK_SERVER_JOBS_INSIDE_H
 
 #include "server/daemon.h"
-#include "server/jobs.h"
+#include "server/job.h"
 
 #include <pthread.h>
 
 #define AK_JOB_KINDS 2
 
 typedef struct ak_listener ak_listener;
-
-struct ak_job {
-    ak_jobs *jobs;
-    const ak_job_kind *kind;
-    atomic_bool stop;
-    // Under jobs->lock. The texts of the record are replaced by the runner alone.
-    ak_job_record record;
-    size_t references; // the list's, and one a listener
-    json_t *note;      // NULL: none
-    bool taken, ended;
-    bool told_due, keep_due; // progress that no listener, that not the store has seen
-    double kept_s, left_s, rate, sampled_s;
-    int64_t sampled_done;
-    ak_job *next;
-};
 
 typedef struct {
     ak_jobs *jobs;
@@ -46,15 +31,6 @@ struct ak_jobs {
     pthread_t teller; // tells and keeps progress, and lets streams be heard of
     bool teller_runs;
 };
-
-// job_json.c. The record as JSON; rate and left_s < 0: not known. NULL out of memory.
-json_t *ak_job_record_json(const ak_job_record *record, double rate, double left_s);
-json_t *ak_job_json(const ak_job *job); // under the lock
-double ak_job_left(const ak_job *job);  // likewise
-
-extern const ak_job_kind *const ak_job_kinds[AK_JOB_KINDS];
-
-void ak_job_release(ak_job *job); // under the lock; frees the last one
 
 // jobs_run.c. The end of a job in the list, kept and told; not under the lock.
 void ak_job_end(ak_job *job, const char *state, const char *error);

@@ -8,11 +8,9 @@
 #include <string.h>
 #include <time.h>
 
-#define TELL_S   0.25 // between two events of one job's progress
-#define KEEP_S   1.0  // between two writes of it
-#define SAMPLE_S 1.0  // over which a rate is taken
-#define SMOOTH   0.3  // share of the newest sample in the rate
-#define AGAIN_S  1    // between two tries to write an end
+#define TELL_S  0.25 // between two events of one job's progress
+#define KEEP_S  1.0  // between two writes of it
+#define AGAIN_S 1    // between two tries to write an end
 
 static void unlink_job(ak_jobs *jobs, ak_job *job)
 {
@@ -72,9 +70,7 @@ static void run_job(ak_job *job)
     ak_jobs *jobs = job->jobs;
     ak_error err = {0};
     pthread_mutex_lock(&jobs->lock);
-    snprintf(job->record.state, sizeof job->record.state, "running");
-    if (job->record.started_at == AK_TIME_NONE)
-        job->record.started_at = ak_clock_ms();
+    ak_job_begin(job);
     tell(job);
     pthread_mutex_unlock(&jobs->lock);
     ak_status status = ak_store_job_set(jobs->server->store, &job->record, &err);
@@ -179,7 +175,6 @@ ak_status ak_jobs_start(ak_jobs *jobs, ak_error *err)
     jobs->teller_runs = !failed;
     for (size_t i = 0; !failed && i < AK_JOB_KINDS; i++) {
         ak_job_runner *runner = &jobs->runners[i];
-        *runner = (ak_job_runner){.jobs = jobs, .kind = ak_job_kinds[i]};
         failed = pthread_create(&runner->thread, NULL, runner_main, runner);
         runner->runs = !failed;
     }
@@ -197,13 +192,14 @@ void ak_jobs_stop(ak_jobs *jobs)
     ak_events_tell(jobs, NULL);
     pthread_cond_broadcast(&jobs->changed);
     pthread_mutex_unlock(&jobs->lock);
-    for (size_t i = 0; i < AK_JOB_KINDS; i++)
+    for (size_t i = 0; i < AK_JOB_KINDS; i++) {
         if (jobs->runners[i].runs)
             pthread_join(jobs->runners[i].thread, NULL);
+        jobs->runners[i].runs = false;
+    }
     if (jobs->teller_runs)
         pthread_join(jobs->teller, NULL);
     jobs->teller_runs = false;
-    memset(jobs->runners, 0, sizeof jobs->runners);
 }
 
 // --- the runner's ------------------------------------------------------------------------------
@@ -254,20 +250,7 @@ void ak_job_progress(ak_job *job, int64_t done, int64_t total, double left_s, co
     double now = ak_clock_s();
     json_t *fresh = note ? json_deep_copy(note) : NULL, *old;
     pthread_mutex_lock(&job->jobs->lock);
-    if (done < job->sampled_done || !job->sampled_s) { // another stage, or the first call
-        job->rate = 0;
-        job->sampled_s = now;
-        job->sampled_done = done;
-    } else if (now - job->sampled_s >= SAMPLE_S) {
-        double rate = (double)(done - job->sampled_done) / (now - job->sampled_s);
-        job->rate = job->rate > 0 ? job->rate + SMOOTH * (rate - job->rate) : rate;
-        job->sampled_s = now;
-        job->sampled_done = done;
-    }
-    job->record.done = done;
-    job->record.total = total;
-    job->left_s = left_s;
-    job->told_due = job->keep_due = true;
+    ak_job_advance(job, done, total, left_s, now);
     old = job->note;
     job->note = fresh;
     pthread_mutex_unlock(&job->jobs->lock);
