@@ -225,7 +225,7 @@ static int parse(job *j, int argc, char **argv)
         {AK_OPTION_TEXT, "captions", "TSV", "--make: lines of name, caption", &m->captions, 0, 0},
         {AK_OPTION_TEXT, "feedback", "TSV", "--make: lines of name, name, similar or different",
          &m->feedback, 0, 0},
-        {AK_OPTION_TEXT, "recipe", "NAME", "--make: default or whitening", &m->recipe, 0, 0},
+        {AK_OPTION_TEXT, "recipe", "NAME", "--make: default or smoothing", &m->recipe, 0, 0},
         {AK_OPTION_LIST, "set", "KEY=VALUE", "--make: of the recipe, as train.rate=0.01",
          &m->changes, 0, 0},
         {AK_OPTION_REAL, "budget", "SECONDS", "--make: of training (300)", &m->budget_s, 0, 1e7},

@@ -1,6 +1,5 @@
 #include "cli/remote.h"
 
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,10 +10,10 @@ const char *ak_remote_default(void)
     return server && *server ? server : "http://127.0.0.1:8470";
 }
 
-char *ak_remote_path(const char *collection, const char *rest)
+char *ak_remote_path(const char *before, const char *name, const char *after)
 {
-    char *path = NULL, *escaped = ak_url_escape(collection);
-    if (escaped && asprintf(&path, "/v1/collections/%s%s", escaped, rest) < 0)
+    char *path = NULL, *escaped = ak_url_escape(name);
+    if (escaped && asprintf(&path, "%s%s%s", before, escaped, after) < 0)
         path = NULL;
     free(escaped);
     return path;
@@ -25,10 +24,39 @@ static ak_status no_memory(ak_error *err)
     return ak_fail(err, AK_OUT_OF_MEMORY, "no memory for a request");
 }
 
+ak_status ak_remote_json(json_t **answer, ak_client *client, const char *method, const char *path,
+                         const json_t *body, ak_error *err)
+{
+    ak_reply reply = {0};
+    char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+    *answer = NULL;
+    if (!path || (body && !text)) {
+        free(text);
+        return no_memory(err);
+    }
+    const ak_call call = {.method = method,
+                          .path = path,
+                          .content_type = body ? "application/json" : NULL,
+                          .body = {(const uint8_t *)text, text ? strlen(text) : 0}};
+    ak_status status = ak_client_call(&reply, client, &call, err);
+    if (status == AK_OK &&
+        !(*answer = json_loadb((const char *)reply.body.at, reply.body.n, 0, NULL)))
+        status = ak_fail(err, AK_BAD_JSON, "the server's answer to %s %s is no JSON", method, path);
+    ak_reply_clear(&reply);
+    free(text);
+    return status;
+}
+
+const char *ak_remote_text(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+    return text ? text : "-";
+}
+
 ak_status ak_remote_collection(ak_client *client, const char *collection, ak_error *err)
 {
     ak_reply reply = {0};
-    char *path = ak_remote_path(collection, "");
+    char *path = ak_remote_path(AK_REMOTE_COLLECTIONS, collection, "");
     if (!path)
         return no_memory(err);
     ak_status status =
@@ -81,7 +109,7 @@ ak_status ak_remote_check(ak_client *client, const char *collection, const ak_sh
     ak_reply reply = {0};
     ak_status status = AK_OK;
     char hex[AK_SHA256_HEX + 1], *body = NULL;
-    char *path = ak_remote_path(collection, "/images:check");
+    char *path = ak_remote_path(AK_REMOTE_COLLECTIONS, collection, "/images:check");
     json_t *list = json_array();
     for (size_t i = 0; i < n; i++) {
         ak_sha256_hex(hex, sums[i]);

@@ -1,15 +1,28 @@
-// What several commands ask of a server: its address, a collection that is there, which sums are.
+// What several commands ask of a server: its address, paths, an answer as JSON, a collection that
+// is there, which sums are.
 #ifndef AK_CLI_REMOTE_H
 #define AK_CLI_REMOTE_H
 
 #include "cli/client.h"
 #include "core/base/hash.h"
 
+#include <jansson.h>
+
 // AKIN_SERVER, or http://127.0.0.1:8470.
 const char *ak_remote_default(void);
 
-// "/v1/collections/<collection><rest>", collection escaped; the caller frees. NULL out of memory.
-char *ak_remote_path(const char *collection, const char *rest);
+#define AK_REMOTE_COLLECTIONS "/v1/collections/"
+
+// "<before><name><after>", name escaped; the caller frees. NULL out of memory.
+char *ak_remote_path(const char *before, const char *name, const char *after);
+
+// One call that is answered with JSON: *answer is the caller's. body: NULL for none. path NULL:
+// AK_OUT_OF_MEMORY.
+ak_status ak_remote_json(json_t **answer, ak_client *client, const char *method, const char *path,
+                         const json_t *body, ak_error *err);
+
+// A member of an answer, for printing: borrowed, "-" when it is no text.
+const char *ak_remote_text(const json_t *object, const char *key);
 
 // Makes the collection when it is missing. The first call of a command: a server that is away is
 // an error at once.

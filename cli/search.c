@@ -53,7 +53,7 @@ static ak_status search(ak_reply *reply, const char *file, const char *server,
     if (status != AK_OK)
         goto done;
     snprintf(rest, sizeof rest, "/search?limit=%ld", limit);
-    path = ak_remote_path(collection, rest);
+    path = ak_remote_path(AK_REMOTE_COLLECTIONS, collection, rest);
     if (!path) {
         status = ak_fail(err, AK_OUT_OF_MEMORY, "no memory for a request");
         goto done;

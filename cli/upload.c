@@ -123,7 +123,7 @@ static char *target(const ak_uploader *u, const ak_upload *upload, bool put)
         asprintf(&rest, put ? "/images/%s?name=%s" : "/images?id=%s&name=%s", id, escaped) < 0)
         rest = NULL;
     if (rest)
-        path = ak_remote_path(u->collection, rest);
+        path = ak_remote_path(AK_REMOTE_COLLECTIONS, u->collection, rest);
     free(rest);
     free(escaped);
     free(name);

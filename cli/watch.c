@@ -10,27 +10,6 @@
 #define LINE_MOST ((size_t)4 << 20)
 #define TRIES     30 // streams that end early, in a row
 
-ak_status ak_remote_json(json_t **answer, ak_client *client, const char *method, const char *path,
-                         const json_t *body, ak_error *err)
-{
-    ak_reply reply = {0};
-    char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
-    *answer = NULL;
-    if (body && !text)
-        return ak_fail(err, AK_OUT_OF_MEMORY, "no memory for a request");
-    const ak_call call = {.method = method,
-                          .path = path,
-                          .content_type = body ? "application/json" : NULL,
-                          .body = {(const uint8_t *)text, text ? strlen(text) : 0}};
-    ak_status status = ak_client_call(&reply, client, &call, err);
-    if (status == AK_OK &&
-        !(*answer = json_loadb((const char *)reply.body.at, reply.body.n, 0, NULL)))
-        status = ak_fail(err, AK_BAD_JSON, "the server's answer to %s %s is no JSON", method, path);
-    ak_reply_clear(&reply);
-    free(text);
-    return status;
-}
-
 typedef struct {
     ak_buf line;
     char event[16];

@@ -10,8 +10,4 @@
 // ak_client_call_patiently. silent: no bar.
 ak_status ak_watch_job(json_t **job, ak_client *client, const char *id, bool silent, ak_error *err);
 
-// One call that is answered with JSON: *answer is the caller's. body: NULL for none.
-ak_status ak_remote_json(json_t **answer, ak_client *client, const char *method, const char *path,
-                         const json_t *body, ak_error *err);
-
 #endif
