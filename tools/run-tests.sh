@@ -8,6 +8,7 @@ build=$1
 mode=${build##*/}
 export CMOCKA_MESSAGE_OUTPUT=TAP AKIN_BIN="$PWD/$build/akin" PYTHONDONTWRITEBYTECODE=1
 limit=${TEST_TIMEOUT:-600}
+export OMP_WAIT_POLICY=passive # as akin itself: two programs share the cores
 case $mode in
 asan)
     export ASAN_OPTIONS="detect_leaks=1:detect_stack_use_after_return=1:${ASAN_OPTIONS-}"
