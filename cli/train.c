@@ -264,6 +264,7 @@ static ak_status finish(const ak_trainer *trainer, const ak_pictures *pictures, 
                             .shrink = describe->shrink,
                             .colour = describe->colour,
                             .layout = describe->layout,
+                            .palette = describe->palette,
                             .training = training};
     sample s = {pictures, ak_alloc(pictures->n, sizeof *s.chosen)};
     if (!s.chosen)

@@ -19,12 +19,12 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BIN = os.environ.get("AKIN_BIN", ROOT / "build" / "release" / "akin")
-# Views that are not spoilt as copies are, descriptors without colours and layout, nothing learned by the
-# whitening (weights and power 0: PCA alone): the objective is what differs.
+# Views that are not spoilt as copies are, descriptors without colours, layout and palette, nothing
+# learned by the whitening (weights and power 0: PCA alone): the objective is what differs.
 PLAIN = [word for change in ("views.shrink=0", "views.jpeg=0", "views.blur=0", "views.cast=0",
                              "mask_labels=false", "describe.colour=0", "describe.layout=0",
-                             "describe.side=64", "describe.kin=0", "describe.parts=0", "describe.copies=0",
-                             "describe.power=0")
+                             "describe.palette=0", "describe.side=64", "describe.kin=0",
+                             "describe.parts=0", "describe.copies=0", "describe.power=0")
          for word in ("--set", change)]
 
 

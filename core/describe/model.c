@@ -1,5 +1,5 @@
 // Reading models and running them. What is fitted in model_build.c is applied here, by the same
-// steps: prepare -> raw_vectors (features | colour) -> whitening; the layout comes beside that.
+// steps: prepare -> raw_vectors (features | colour) -> whitening; layout and palette beside that.
 #include "core/describe/model.h"
 
 #include "core/base/file.h"
@@ -7,6 +7,7 @@
 #include "core/describe/colour.h"
 #include "core/describe/layout.h"
 #include "core/describe/model_inside.h"
+#include "core/describe/palette.h"
 #include "core/describe/whitening.h"
 
 #include <cblas.h>
@@ -32,11 +33,13 @@ static ak_status read_config(ak_model *m, const json_t *config, ak_error *err)
         double least, most, value;
     } f[] = {{"input", "side", 8, 1024, 0},        {"descriptor", "dims", 1, 4096, 0},
              {"descriptor", "colour", 0, 1000, 0}, {"descriptor", "power", 0, 2, 0},
-             {"descriptor", "shrink", 0, 10, 0},   {"descriptor", "layout", 0, 1000, 0}};
-    const size_t all = sizeof f / sizeof *f;
-    // Models from before there was a layout do not name it.
-    const bool layout = json_object_get(json_object_get(config, "descriptor"), "layout");
-    for (size_t i = 0; i < all - !layout; i++) {
+             {"descriptor", "shrink", 0, 10, 0},   {"descriptor", "layout", 0, 1000, 0},
+             {"descriptor", "palette", 0, 1000, 0}};
+    // Models from before there was a layout, or a palette, do not name it.
+    const json_t *descriptor = json_object_get(config, "descriptor");
+    for (size_t i = 0; i < sizeof f / sizeof *f; i++) {
+        if (i >= 5 && !json_object_get(descriptor, f[i].key))
+            continue;
         ak_status status =
             number(&f[i].value, config, f[i].group, f[i].key, f[i].least, f[i].most, err);
         if (status != AK_OK)
@@ -48,6 +51,7 @@ static ak_status read_config(ak_model *m, const json_t *config, ak_error *err)
     m->power = (float)f[3].value;
     m->shrink = (float)f[4].value;
     m->layout = (float)f[5].value;
+    m->palette = (float)f[6].value;
     m->net = AK_RN10;
     m->head = AK_HEAD_PROJECTION;
     ak_status status = ak_fields_read(&m->net, ak_resnet_fields, json_object_get(config, "encoder"),
@@ -69,23 +73,27 @@ typedef struct {
     const char *name;
     float **at;
     size_t n;
+    bool needed;
 } tensor;
 
-#define TENSORS 7
+#define TENSORS 9
 
 static ak_status tensors_of(tensor out[TENSORS], ak_model *m, ak_error *err)
 {
     size_t cells;
     if (!ak_mul(&cells, m->dims, m->raw))
         return ak_fail(err, AK_CORRUPT, "a descriptor of %zu numbers is too long", m->dims);
-    const tensor all[TENSORS] = {{"encoder", &m->params, m->graph.params},
-                                 {"encoder statistics", &m->stats, m->graph.stats},
-                                 {"head", &m->head_params, ak_head_params(&m->head)},
-                                 {"head statistics", &m->head_stats, ak_head_stats(&m->head)},
-                                 {"whitening mean", &m->mean, m->raw},
-                                 {"whitening", &m->whitening, cells},
-                                 {"smoothing", &m->smoothing, m->dims * m->dims}};
-    memcpy(out, all, sizeof all); // the smoothing last: read_tensors
+    const tensor all[TENSORS] = {
+        {"encoder", &m->params, m->graph.params, true},
+        {"encoder statistics", &m->stats, m->graph.stats, true},
+        {"head", &m->head_params, ak_head_params(&m->head), true},
+        {"head statistics", &m->head_stats, ak_head_stats(&m->head), true},
+        {"whitening mean", &m->mean, m->raw, true},
+        {"whitening", &m->whitening, cells, true},
+        {"smoothing", &m->smoothing, m->dims * m->dims, false}, // of refined models
+        {"palette mean", &m->palette_mean, AK_PALETTE_BINS, m->palette > 0},
+        {"palette", &m->palette_axes, AK_PALETTE_DIMS * AK_PALETTE_BINS, m->palette > 0}};
+    memcpy(out, all, sizeof all);
     return AK_OK;
 }
 
@@ -117,19 +125,21 @@ static bool holds(const ak_checkpoint *c, const char *name)
     return false;
 }
 
-// The file must hold what its configuration says before room for it is made. A model that was never
-// refined has no smoothing.
+// The file must hold what its configuration says before room for it is made.
 static ak_status read_tensors(ak_model *m, const ak_checkpoint *c, ak_error *err)
 {
     tensor t[TENSORS];
     ak_status status = tensors_of(t, m, err);
-    size_t n = holds(c, t[TENSORS - 1].name) ? TENSORS : TENSORS - 1;
-    for (size_t i = 0; i < n && status == AK_OK; i++)
-        status = ak_checkpoint_expect(c, t[i].name, t[i].n, err);
+    for (size_t i = 0; i < TENSORS && status == AK_OK; i++) {
+        t[i].needed |= holds(c, t[i].name);
+        if (t[i].needed)
+            status = ak_checkpoint_expect(c, t[i].name, t[i].n, err);
+    }
     if (status == AK_OK)
         status = ak_model_inside_alloc(m, err);
-    for (size_t i = 0; i < n && status == AK_OK; i++)
-        status = ak_checkpoint_floats(*t[i].at, c, t[i].name, t[i].n, err);
+    for (size_t i = 0; i < TENSORS && status == AK_OK; i++)
+        if (t[i].needed)
+            status = ak_checkpoint_floats(*t[i].at, c, t[i].name, t[i].n, err);
     if (status == AK_OK)
         ak_model_inside_compose(m);
     return status;
@@ -195,6 +205,8 @@ void ak_model_free(ak_model *m)
     free(m->whitening);
     free(m->smoothing);
     free(m->matrix);
+    free(m->palette_mean);
+    free(m->palette_axes);
     free(m);
 }
 
@@ -203,9 +215,15 @@ const char *ak_model_id(const ak_model *m)
     return m->id;
 }
 
+// Numbers of a descriptor that are not whitened.
+static size_t beside(const ak_model *m)
+{
+    return (m->layout > 0 ? AK_LAYOUT_DIMS : 0) + (m->palette > 0 ? AK_PALETTE_DIMS : 0);
+}
+
 int ak_model_dims(const ak_model *m)
 {
-    return (int)m->dims + (m->layout > 0 ? AK_LAYOUT_DIMS : 0);
+    return (int)(m->dims + beside(m));
 }
 
 size_t ak_model_input_bytes(const ak_model *m)
@@ -284,18 +302,27 @@ ak_status ak_raw_vectors(float *raw, float *pooled, ak_features *features, float
     return AK_OK;
 }
 
-// whitened (n, dims), unit length, and the layouts beside them, weighted: unit length again.
-static void join_layouts(float *descriptors, const ak_model *m, const float *whitened,
-                         const uint8_t *inputs, size_t n)
+// whitened (n, dims), unit length, the layouts and palettes beside them, weighted: unit length
+// again.
+static void join_parts(float *descriptors, const ak_model *m, const float *whitened,
+                       const uint8_t *inputs, size_t n)
 {
-    const size_t dims = m->dims + AK_LAYOUT_DIMS;
+    const size_t dims = (size_t)ak_model_dims(m);
 #pragma omp parallel for schedule(static) if (n > 4)
     for (size_t i = 0; i < n; i++) {
-        float *to = descriptors + i * dims, square = 0;
+        const uint8_t *input = inputs + i * ak_model_input_bytes(m);
+        float *to = descriptors + i * dims, *part = to + m->dims;
         memcpy(to, whitened + i * m->dims, m->dims * sizeof *to);
-        ak_layout(to + m->dims, inputs + i * ak_model_input_bytes(m), m->side);
-        for (size_t j = m->dims; j < dims; j++)
-            to[j] *= m->layout;
+        if (m->layout > 0) {
+            ak_layout(part, input, m->side);
+            cblas_sscal(AK_LAYOUT_DIMS, m->layout, part, 1);
+            part += AK_LAYOUT_DIMS;
+        }
+        if (m->palette > 0) {
+            ak_palette(part, input, m->side, m->palette_mean, m->palette_axes);
+            cblas_sscal(AK_PALETTE_DIMS, m->palette, part, 1);
+        }
+        float square = 0;
         for (size_t j = 0; j < dims; j++)
             square += to[j] * to[j];
         for (size_t j = 0; j < dims && square > 0; j++)
@@ -315,10 +342,10 @@ ak_status ak_embedder_run(float *descriptors, ak_embedder *e, const uint8_t *inp
             ak_raw_vectors(e->raw, e->pooled, e->features, m->colour, at, m->side, part, err);
         if (status != AK_OK)
             return status;
-        ak_whitening_apply(m->layout > 0 ? e->whitened : to, e->raw, m->mean, m->matrix, part,
-                           m->raw, m->dims);
-        if (m->layout > 0)
-            join_layouts(to, m, e->whitened, at, part);
+        ak_whitening_apply(beside(m) ? e->whitened : to, e->raw, m->mean, m->matrix, part, m->raw,
+                           m->dims);
+        if (beside(m))
+            join_parts(to, m, e->whitened, at, part);
     }
     return AK_OK;
 }

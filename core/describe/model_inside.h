@@ -16,13 +16,15 @@ struct ak_model {
     ak_head head;
     int side;
     float colour;        // weight of the colour part beside the features, 0: none
-    float layout;        // weight of the layout part beside what was whitened, 0: none
+    float layout;        // weights of the layout and of the palette beside what was whitened,
+    float palette;       // 0: none
     float power, shrink; // of the whitening, as it was fitted
     size_t dims, raw;    // of the whitened vector; of what is whitened
     float *params, *stats, *head_params, *head_stats;
     float *mean, *whitening; // (raw), (dims, raw)
     float *smoothing;        // (dims, dims), zeros: none
     float *matrix;           // (dims, raw): (1 + smoothing) whitening, what is computed with
+    float *palette_mean, *palette_axes; // core/describe/palette.h
 };
 
 // Room for all of a model whose configuration is set.

@@ -38,11 +38,11 @@ typedef struct {
 // How the model describes pictures once it is trained (core/describe).
 typedef struct {
     int side;
-    uint64_t dims;        // of the whitened part
-    float power, shrink;  // of the whitening
-    float colour, layout; // weights of these parts
-    ak_fit_weights pairs; // that the whitening is learned from
-    uint64_t fit;         // training pictures that the whitening is fitted on
+    uint64_t dims;                 // of the whitened part
+    float power, shrink;           // of the whitening
+    float colour, layout, palette; // weights of these parts
+    ak_fit_weights pairs;          // that the whitening is learned from
+    uint64_t fit;                  // training pictures that the whitening is fitted on
 } ak_describe_recipe;
 
 typedef struct {

@@ -213,13 +213,13 @@ static ak_status build(ak_buf *out, choosing *c, double factor, double smoothing
 }
 
 // c->smoothing, to how the network at this factor sees the pictures: without a smoothing, and
-// without the layout, which is beside what is smoothed.
+// without layout and palette, which are beside what is smoothed.
 static ak_status smooth(choosing *c, double factor, json_t *training, ak_error *err)
 {
     const ak_refine_recipe *recipe = &c->rundir->run.recipe;
     const ak_smoothing how = {.neighbours = (size_t)recipe->train.smoothing_neighbours,
                               .ridge = recipe->train.smoothing_ridge};
-    const float layout = c->parts.layout;
+    const float layout = c->parts.layout, palette = c->parts.palette;
     const size_t dims = c->parts.dims;
     ak_buf file = {0};
     ak_model *plain = NULL;
@@ -229,10 +229,11 @@ static ak_status smooth(choosing *c, double factor, json_t *training, ak_error *
     if (c->fitted == factor)
         return AK_OK;
     float *x = ak_mul(&cells, c->fit_n, dims) ? ak_alloc(cells, sizeof *x) : NULL;
-    c->parts.layout = 0;
+    c->parts.layout = c->parts.palette = 0;
     ak_status status = x ? build(&file, c, factor, 0, NULL, training, err)
                          : ak_fail(err, AK_OUT_OF_MEMORY, "no memory to fit a smoothing");
     c->parts.layout = layout;
+    c->parts.palette = palette;
     if (status == AK_OK)
         status = ak_model_read(&plain, ak_buf_bytes(&file), err);
     if (status == AK_OK)

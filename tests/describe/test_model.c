@@ -2,6 +2,7 @@
 #include "core/describe/colour.h"
 #include "core/describe/layout.h"
 #include "core/describe/model_build.h"
+#include "core/describe/palette.h"
 #include "core/nn/dnn.h"
 #include "tests/fuzz/model.c"
 #include "tests/fuzz/mutate.h"
@@ -15,8 +16,12 @@
 
 #include <cmocka.h>
 
-enum { PICTURES = 150, SIDE = 48, WHITENED = 32, DIMS = WHITENED + AK_LAYOUT_DIMS };
-#define LAYOUT 0.4f
+enum { PICTURES = 150, SIDE = 48, WHITENED = 32, PARTS = WHITENED + AK_LAYOUT_DIMS };
+enum { DIMS = PARTS + AK_PALETTE_DIMS };
+#define LAYOUT  0.4f
+#define PALETTE 0.3f
+#define POWER   0.5f
+#define SHRINK  0.1f
 
 static ak_pictures set;
 static ak_buf file;
@@ -27,6 +32,9 @@ static const ak_image *picture(void *arg, size_t i)
     (void)arg;
     return &set.items[i].image;
 }
+
+static const ak_fit_set fit = {
+    .picture = picture, .n = PICTURES, .weights = AK_FIT_WEIGHTS_DEFAULT, .seed = 4};
 
 static int setup(void **state)
 {
@@ -51,13 +59,12 @@ static int setup(void **state)
                             .head_stats = head_stats,
                             .side = SIDE,
                             .dims = WHITENED,
-                            .power = 0.5f,
-                            .shrink = 0.1f,
+                            .power = POWER,
+                            .shrink = SHRINK,
                             .colour = 0.5f,
                             .layout = LAYOUT,
+                            .palette = PALETTE,
                             .training = "{\"views\": 12}"};
-    const ak_fit_set fit = {
-        .picture = picture, .n = PICTURES, .weights = AK_FIT_WEIGHTS_DEFAULT, .seed = 4};
     ak_status status = ak_model_build(&file, &parts, &fit, &err);
     if (status == AK_OK)
         status = ak_model_read(&model, ak_buf_bytes(&file), &err);
@@ -134,7 +141,7 @@ static void descriptors_do_not_depend_on_the_batch(void **state)
     free(whole);
 }
 
-// y + smoothing y in the place of the whitened y, beside the same layout; none: as it was.
+// y + smoothing y in the place of the whitened y, the rest beside it; none: as it was.
 static void a_smoothing_moves_the_whitened_part_and_can_be_taken_off(void **state)
 {
     (void)state;
@@ -183,24 +190,70 @@ static void a_smoothing_moves_the_whitened_part_and_can_be_taken_off(void **stat
     ak_buf_clear(&again);
 }
 
-// unit whitened part | weight * unit layout, and that of unit length
-static void the_layout_stands_beside_the_whitened_part(void **state)
+// The palette's mean and axes as the model must have fitted them, but for half precision.
+static void fit_palette(float *mean, float *axes)
+{
+    ak_error err = {0};
+    uint8_t input[3 * SIDE * SIDE];
+    float *histograms = ak_alloc(ak_fit_rows(&fit), AK_PALETTE_BINS * sizeof *histograms);
+    for (size_t i = 0; i < ak_fit_rows(&fit); i++) {
+        assert_int_equal(ak_fit_input(input, SIDE, &fit, i, &err), AK_OK);
+        ak_palette_histogram(histograms + i * AK_PALETTE_BINS, input, SIDE);
+    }
+    assert_int_equal(ak_palette_fit(mean, axes, &fit, histograms, POWER, SHRINK, &err), AK_OK);
+    free(histograms);
+}
+
+// unit whitened part | weight * unit layout | weight * unit palette, and that of unit length
+static void layout_and_palette_stand_beside_the_whitened_part(void **state)
 {
     (void)state;
+    static float mean[AK_PALETTE_BINS], axes[AK_PALETTE_DIMS * AK_PALETTE_BINS];
+    fit_palette(mean, axes);
     float *whole = embed(model, AK_PRECISION_AUTO, PICTURES, PICTURES);
     uint8_t input[3 * SIDE * SIDE];
-    const float scale = 1 / sqrtf(1 + LAYOUT * LAYOUT);
+    const float scale = 1 / sqrtf(1 + LAYOUT * LAYOUT + PALETTE * PALETTE);
     for (size_t i = 0; i < PICTURES; i++) {
-        float *d = whole + i * DIMS, layout[AK_LAYOUT_DIMS], square = 0;
+        float *d = whole + i * DIMS, layout[AK_LAYOUT_DIMS], palette[AK_PALETTE_DIMS], square = 0;
         assert_int_equal(ak_model_prepare(input, model, &set.items[i].image, NULL), AK_OK);
         ak_layout(layout, input, SIDE);
+        ak_palette(palette, input, SIDE, mean, axes);
         for (size_t j = 0; j < WHITENED; j++)
             square += d[j] * d[j];
         assert_float_equal(sqrtf(square), scale, 1e-4);
         for (size_t j = 0; j < AK_LAYOUT_DIMS; j++)
             assert_float_equal(d[WHITENED + j], LAYOUT * layout[j] * scale, 1e-5);
+        for (size_t j = 0; j < AK_PALETTE_DIMS; j++)
+            assert_float_equal(d[PARTS + j], PALETTE * palette[j] * scale, 1e-3);
     }
     free(whole);
+}
+
+// Without the palette a model has the descriptor of before there was one.
+static void a_rebuild_may_leave_the_palette_out(void **state)
+{
+    (void)state;
+    enum { SOME = 5 };
+    ak_error err = {0};
+    ak_buf file_without = {0};
+    ak_model *without;
+    ak_model_parts parts = ak_model_parts_of(model);
+    parts.palette = 0;
+    parts.smoothing = NULL;
+    assert_int_equal(ak_model_rebuild(&file_without, model, &parts, &err), AK_OK);
+    assert_int_equal(ak_model_read(&without, ak_buf_bytes(&file_without), &err), AK_OK);
+    assert_int_equal(ak_model_dims(without), PARTS);
+    assert_true(file_without.n + 2 * AK_PALETTE_DIMS * AK_PALETTE_BINS < file.n);
+    float *was = embed(model, AK_PRECISION_F32, SOME, SOME);
+    float *is = embed(without, AK_PRECISION_F32, SOME, SOME);
+    const float longer = sqrtf((1 + LAYOUT * LAYOUT + PALETTE * PALETTE) / (1 + LAYOUT * LAYOUT));
+    for (size_t i = 0; i < SOME; i++)
+        for (size_t j = 0; j < PARTS; j++)
+            assert_float_equal(is[i * PARTS + j], was[i * DIMS + j] * longer, 1e-5);
+    free(was);
+    free(is);
+    ak_model_free(without);
+    ak_buf_clear(&file_without);
 }
 
 static double least_agreement(const ak_model *m, size_t n)
@@ -308,7 +361,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_id_is_the_hash_and_the_shape_is_as_built),
         cmocka_unit_test(descriptors_do_not_depend_on_the_batch),
-        cmocka_unit_test(the_layout_stands_beside_the_whitened_part),
+        cmocka_unit_test(layout_and_palette_stand_beside_the_whitened_part),
+        cmocka_unit_test(a_rebuild_may_leave_the_palette_out),
         cmocka_unit_test(a_smoothing_moves_the_whitened_part_and_can_be_taken_off),
         cmocka_unit_test(precisions_agree),
         cmocka_unit_test(damaged_models_are_refused),

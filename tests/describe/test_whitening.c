@@ -103,8 +103,10 @@ static void pairs_scatter_equally_and_all_by_ratio(void **state)
         assert_true(j == 0 || ratios[j] <= ratios[j - 1]);
         for (int k = 0; k <= j; k++) {
             double r = (double)ratios[j], same = j == k;
-            assert_float_equal(s.within[j * D + k], same * pow(r, (double)power) / within, 1e-3);
-            assert_float_equal(s.total[j * D + k], same * pow(r, 1 + (double)power) / total, 1e-3);
+            assert_float_equal(s.within[j * D + k], (float)(same * pow(r, (double)power) / within),
+                               1e-3);
+            assert_float_equal(s.total[j * D + k],
+                               (float)(same * pow(r, 1 + (double)power) / total), 1e-3);
         }
     }
     ak_scatter_clear(&s);

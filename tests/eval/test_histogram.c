@@ -15,14 +15,14 @@
 static void known_colours_fall_into_their_bins(void **state)
 {
     (void)state;
-    assert_int_equal(ak_histogram_bin(0, 0, 0), 0);
-    assert_int_equal(ak_histogram_bin(255, 255, 255), 3);
-    assert_int_equal(ak_histogram_bin(128, 128, 128), 2);
-    assert_int_equal(ak_histogram_bin(255, 0, 0), 0 * 16 + 3 * 4 + 3);
-    assert_int_equal(ak_histogram_bin(0, 255, 0), 5 * 16 + 3 * 4 + 3);  // 120 degrees: 5.33
-    assert_int_equal(ak_histogram_bin(0, 0, 255), 10 * 16 + 3 * 4 + 3); // 240 degrees: 10.67
-    assert_int_equal(ak_histogram_bin(255, 0, 1), 15 * 16 + 3 * 4 + 3); // just below a whole turn
-    assert_int_equal(ak_histogram_bin(200, 150, 150), 0 * 16 + 1 * 4 + 3); // saturation 1/4
+    assert_int_equal(ak_hsv_bin(0, 0, 0), 0);
+    assert_int_equal(ak_hsv_bin(255, 255, 255), 3);
+    assert_int_equal(ak_hsv_bin(128, 128, 128), 2);
+    assert_int_equal(ak_hsv_bin(255, 0, 0), 0 * 16 + 3 * 4 + 3);
+    assert_int_equal(ak_hsv_bin(0, 255, 0), 5 * 16 + 3 * 4 + 3);     // 120 degrees: 5.33
+    assert_int_equal(ak_hsv_bin(0, 0, 255), 10 * 16 + 3 * 4 + 3);    // 240 degrees: 10.67
+    assert_int_equal(ak_hsv_bin(255, 0, 1), 15 * 16 + 3 * 4 + 3);    // just below a whole turn
+    assert_int_equal(ak_hsv_bin(200, 150, 150), 0 * 16 + 1 * 4 + 3); // saturation 1/4
 }
 
 // The textbook's HSV, in doubles; NAN-free because chroma 0 is taken out.
@@ -56,7 +56,7 @@ static void every_colour_agrees_with_the_textbook(void **state)
                 int bin = bin_by_textbook(r, g, b, &margin);
                 if (margin < 1e-9) // on an edge a double may fall on either side
                     continue;
-                assert_int_equal(ak_histogram_bin((uint8_t)r, (uint8_t)g, (uint8_t)b), bin);
+                assert_int_equal(ak_hsv_bin((uint8_t)r, (uint8_t)g, (uint8_t)b), bin);
                 compared++;
             }
     assert_true(compared > 100000);
