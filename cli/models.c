@@ -111,20 +111,17 @@ static void print_imported(const json_t *model)
 static ak_status do_import(const ak_action_args *args, ak_error *err)
 {
     ak_buf file = {0};
-    ak_reply reply = {0};
+    json_t *model = NULL;
     ak_status status = ak_file_read(&file, args->operand, FILE_LIMIT, err);
     const ak_call call = {.method = "POST",
                           .path = MODELS,
                           .content_type = "application/octet-stream",
                           .body = ak_buf_bytes(&file)};
     if (status == AK_OK)
-        status = ak_client_call(&reply, args->client, &call, err);
-    if (status == AK_OK) {
-        json_t *model = json_loadb((const char *)reply.body.at, reply.body.n, 0, NULL);
+        status = ak_remote_answer(&model, args->client, &call, err);
+    if (status == AK_OK)
         ak_action_show(args, model, print_imported);
-        json_decref(model);
-    }
-    ak_reply_clear(&reply);
+    json_decref(model);
     ak_buf_clear(&file);
     return status;
 }

@@ -54,8 +54,7 @@ static void on_stop(int sig)
     stopped = sig;
 }
 
-// --- orders
-// -----------------------------------------------------------------------------------------
+// --- orders -----------------------------------------------------------------------------------
 
 static void take_order(job *j, const char *line, size_t n)
 {
@@ -110,8 +109,7 @@ static void read_orders(void *arg, ak_work_orders *orders, bool wait)
     *orders = j->orders;
 }
 
-// --- progress
-// ---------------------------------------------------------------------------------------
+// --- progress ---------------------------------------------------------------------------------
 
 static void put(json_t *line)
 {
@@ -203,8 +201,7 @@ static int failed(const ak_error *err)
     return ak_status_exit(err->status);
 }
 
-// --- options
-// ----------------------------------------------------------------------------------------
+// --- options ----------------------------------------------------------------------------------
 
 static int parse(job *j, int argc, char **argv)
 {

@@ -24,10 +24,22 @@ static ak_status no_memory(ak_error *err)
     return ak_fail(err, AK_OUT_OF_MEMORY, "no memory for a request");
 }
 
+ak_status ak_remote_answer(json_t **answer, ak_client *client, const ak_call *call, ak_error *err)
+{
+    ak_reply reply = {0};
+    *answer = NULL;
+    ak_status status = ak_client_call(&reply, client, call, err);
+    if (status == AK_OK &&
+        !(*answer = json_loadb((const char *)reply.body.at, reply.body.n, 0, NULL)))
+        status = ak_fail(err, AK_BAD_JSON, "the server's answer to %s %s is no JSON", call->method,
+                         call->path);
+    ak_reply_clear(&reply);
+    return status;
+}
+
 ak_status ak_remote_json(json_t **answer, ak_client *client, const char *method, const char *path,
                          const json_t *body, ak_error *err)
 {
-    ak_reply reply = {0};
     char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
     *answer = NULL;
     if (!path || (body && !text)) {
@@ -38,11 +50,7 @@ ak_status ak_remote_json(json_t **answer, ak_client *client, const char *method,
                           .path = path,
                           .content_type = body ? "application/json" : NULL,
                           .body = {(const uint8_t *)text, text ? strlen(text) : 0}};
-    ak_status status = ak_client_call(&reply, client, &call, err);
-    if (status == AK_OK &&
-        !(*answer = json_loadb((const char *)reply.body.at, reply.body.n, 0, NULL)))
-        status = ak_fail(err, AK_BAD_JSON, "the server's answer to %s %s is no JSON", method, path);
-    ak_reply_clear(&reply);
+    ak_status status = ak_remote_answer(answer, client, &call, err);
     free(text);
     return status;
 }

@@ -16,8 +16,10 @@ const char *ak_remote_default(void);
 // "<before><name><after>", name escaped; the caller frees. NULL out of memory.
 char *ak_remote_path(const char *before, const char *name, const char *after);
 
-// One call that is answered with JSON: *answer is the caller's. body: NULL for none. path NULL:
-// AK_OUT_OF_MEMORY.
+// One call that is answered with JSON: *answer is the caller's. AK_BAD_JSON when it is none.
+ak_status ak_remote_answer(json_t **answer, ak_client *client, const ak_call *call, ak_error *err);
+
+// The same with a body of JSON; NULL: none. path NULL: AK_OUT_OF_MEMORY.
 ak_status ak_remote_json(json_t **answer, ak_client *client, const char *method, const char *path,
                          const json_t *body, ak_error *err);
 
