@@ -1,7 +1,6 @@
 #include "core/describe/colour.h"
 
-#include <math.h>
-#include <string.h>
+#include "core/describe/cells.h"
 
 int ak_colour_bin(uint8_t r, uint8_t g, uint8_t b)
 {
@@ -27,17 +26,5 @@ int ak_colour_bin(uint8_t r, uint8_t g, uint8_t b)
 
 void ak_colour_histogram(float *out, const uint8_t *pixels, int side)
 {
-    memset(out, 0, AK_COLOUR_BINS * sizeof *out);
-    for (int cy = 0; cy < AK_COLOUR_CELLS; cy++)
-        for (int cx = 0; cx < AK_COLOUR_CELLS; cx++) {
-            int counts[AK_COLOUR_BINS] = {0}, n = 0;
-            for (int y = cy * side / AK_COLOUR_CELLS; y < (cy + 1) * side / AK_COLOUR_CELLS; y++)
-                for (int x = cx * side / AK_COLOUR_CELLS; x < (cx + 1) * side / AK_COLOUR_CELLS;
-                     x++, n++) {
-                    const uint8_t *p = pixels + 3 * (y * side + x);
-                    counts[ak_colour_bin(p[0], p[1], p[2])]++;
-                }
-            for (int i = 0; i < AK_COLOUR_BINS; i++)
-                out[i] += sqrtf((float)counts[i] / (float)n) / (AK_COLOUR_CELLS * AK_COLOUR_CELLS);
-        }
+    ak_cells_histogram(out, pixels, side, AK_COLOUR_CELLS, AK_COLOUR_BINS, ak_colour_bin);
 }
