@@ -9,6 +9,7 @@ import threading
 import time
 import unittest
 
+from akin_cli import wait_until
 from akin_server import Server, png
 
 
@@ -40,6 +41,9 @@ class Killed(unittest.TestCase):
                        for t in range(3)]
             for t in threads:
                 t.start()
+            if turn: # the first kill comes whenever it comes, the others once uploads are on disk
+                enough = len(acknowledged) + 5
+                wait_until(lambda: len(acknowledged) >= enough, "some uploads")
             time.sleep(delays.uniform(0.1, 0.8))
             server.kill()
             for t in threads:
@@ -101,10 +105,8 @@ class NoRoom(unittest.TestCase):
             self.filled(data)
             with Server(data, {"disk_floor": 1 << 60}, ready=False) as server:
                 time.sleep(0.1)
-                until = time.monotonic() + 60
-                while not server.call("GET", "/readyz").json["checks"]["model"]["ok"]:
-                    self.assertLess(time.monotonic(), until)
-                    time.sleep(0.05)
+                wait_until(lambda: server.call("GET", "/readyz").json["checks"]["model"]["ok"],
+                           "the model")
                 self.check_writes_are_refused(server, ("disk_full",))
 
     def test_a_folder_that_becomes_read_only(self):

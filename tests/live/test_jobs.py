@@ -111,7 +111,7 @@ class Jobs(unittest.TestCase):
             events = Events(self.place.server, job)
             events.close()
             return events.answer.status == 200
-        wait_until(place, "a listener's place", 20)
+        wait_until(place, "a listener's place")
 
     def test_who_does_not_read_holds_nothing_up(self):
         self.place.plan(refine="slow")

@@ -251,7 +251,7 @@ class Kills(unittest.TestCase):
     def kill_daemon(self, phase):
         self.service.server.kill()
         for command in ("refine", "gate"):
-            wait_until(lambda: not self.service.worker(command), "the end of its worker", 5)
+            wait_until(lambda: not self.service.worker(command), "the end of its worker", 60)
         self.killed["daemon", phase] += 1
 
     def kill(self, job, phase, victim):
@@ -270,7 +270,7 @@ class Kills(unittest.TestCase):
             pid = self.service.worker(phase)
             if pid:
                 os.kill(pid, 9)
-                wait_until(lambda: not alive(pid), "the worker's end", 5)
+                wait_until(lambda: not alive(pid), "the worker's end", 60)
                 self.killed["worker", phase] += 1
             return True
         self.pause(phase)

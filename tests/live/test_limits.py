@@ -5,6 +5,7 @@ import threading
 import time
 import unittest
 
+from akin_cli import wait_until
 from akin_server import Server, png
 
 IMAGES = "/v1/collections/holiday/images"
@@ -34,10 +35,10 @@ class Sizes(unittest.TestCase):
 
     def test_a_body_over_its_cap_is_refused_before_it_is_read(self):
         for length in (200001, 10 ** 9, 10 ** 15):
-            got = self.server.raw(head(length), timeout=2)
+            got = self.server.raw(head(length), timeout=30)
             self.assertTrue(got.startswith(b"HTTP/1.1 413 "), got)
             self.assertIn(b"at most 200000", got)
-        got = self.server.raw(head(300001, kind="multipart/form-data; boundary=x"), timeout=2)
+        got = self.server.raw(head(300001, kind="multipart/form-data; boundary=x"), timeout=30)
         self.assertTrue(got.startswith(b"HTTP/1.1 413 "), got)
 
     def test_a_body_without_a_length_is_counted(self):
@@ -74,7 +75,7 @@ class Sizes(unittest.TestCase):
         answer = self.server.call("GET", "/livez?" + "x" * 400)
         self.refused(answer, 414, "too_large", "300")
         for long in (b"X-Long: " + b"x" * 100000, b"X-Long: x\r\n" * 10000): # the parser's own refusal
-            got = self.server.raw(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n" + long, timeout=2)
+            got = self.server.raw(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n" + long, timeout=30)
             self.assertRegex(got, b"^(HTTP/1.1 4(00|13|14|31) |$)")
         self.assertEqual(self.server.call("GET", "/livez").status, 200)
 
@@ -85,15 +86,14 @@ class Pressure(unittest.TestCase):
             server.collection()
             with socket.create_connection((server.host, server.port)) as slow:
                 slow.sendall(head(90000) + b"x" * 100)
-                time.sleep(0.3)
-                answer = server.upload(b"x" * 20000)
+                # No picture (415) until the slow one's head has come in.
+                answer = wait_until(lambda: (a := server.upload(b"x" * 20000)).status != 415 and a,
+                                    "the slow one to count")
                 self.assertEqual((answer.status, answer.json["code"]), (503, "overloaded"))
                 self.assertEqual(answer.header("Retry-After"), "1")
                 self.assertEqual(server.upload(png(1)).status, 201)
-            until = time.monotonic() + 10
-            while server.upload(b"x" * 20000).status != 415: # the slow one's bytes are given back
-                self.assertLess(time.monotonic(), until)
-                time.sleep(0.05)
+            wait_until(lambda: server.upload(b"x" * 20000).status == 415,
+                       "the slow one's bytes to be given back")
 
     def test_a_full_queue_refuses_and_recovers(self):
         with Server(settings={"work_queue": 2, "workers": 1}) as server:
@@ -133,9 +133,9 @@ class Pressure(unittest.TestCase):
     def test_a_silent_connection_is_closed(self):
         with Server(settings={"idle_s": 1}) as server:
             began = time.monotonic()
-            self.assertEqual(server.raw(b"GET /livez HTTP/1.1\r\n", timeout=8), b"")
-            server.raw(head(1000) + b"x" * 10, timeout=8)
-            self.assertLess(time.monotonic() - began, 8)
+            self.assertEqual(server.raw(b"GET /livez HTTP/1.1\r\n", timeout=60), b"")
+            server.raw(head(1000) + b"x" * 10, timeout=60)
+            self.assertLess(time.monotonic() - began, 55)  # closed, not given up on
 
     def test_a_slow_body_is_closed(self):
         with Server(settings={"body_grace_s": 1, "body_rate": 1000}) as server:
@@ -144,7 +144,7 @@ class Pressure(unittest.TestCase):
                 slow.sendall(head(100000))
                 began = time.monotonic()
                 try:
-                    while time.monotonic() - began < 8:
+                    while time.monotonic() - began < 60:
                         slow.sendall(b"x" * 20)
                         time.sleep(0.1)
                     self.fail("the slow body was not closed")
@@ -162,7 +162,7 @@ class Pressure(unittest.TestCase):
             fifth.close()
             for connection in held:
                 connection.close()
-            until = time.monotonic() + 10
+            until = time.monotonic() + 60
             while True:
                 try:
                     self.assertEqual(server.call("GET", "/livez").status, 200)

@@ -111,7 +111,7 @@ class Refine(unittest.TestCase):
                 worker.order(stop=True)
             lines = worker.process.stdout.read().splitlines()
             self.assertEqual(worker.process.wait(60), 3)
-            self.assertLess(time.monotonic() - began, 10)  # a second on a machine that is free
+            self.assertLess(time.monotonic() - began, 60)  # a second on a machine that is free
             self.assertEqual(json.loads(lines[-1]), {"phase": "stopped"})
             for pipe in (worker.process.stdin, worker.process.stdout, worker.process.stderr):
                 pipe.close()

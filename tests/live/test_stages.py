@@ -14,7 +14,7 @@ HOLIDAY = "/v1/collections/holiday"
 class Rig(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.place = Workplace(refine_silence_s=2, refine_busy_threads=0)
+        cls.place = Workplace(refine_silence_s=4, refine_busy_threads=0)
         cls.addClassCleanup(cls.place.close)
         cls.call = staticmethod(lambda *a, **k: cls.place.server.call(*a, **k))
         cls.serving = cls.call("GET", HOLIDAY).json["model"]
@@ -210,7 +210,7 @@ class Paused(Rig):
                 return [json.loads(line) for line in file]
         all_threads = {"threads": os.cpu_count()}
         wait_until(lambda: orders() == [all_threads], "the first order")
-        until = time.monotonic() + 4  # longer than it may be silent for
+        until = time.monotonic() + 6  # longer than it may be silent for
         while time.monotonic() < until:
             self.assertEqual(self.call("POST", f"{HOLIDAY}/search", {"id": "p1"}).status, 200)
         self.assertEqual(orders(), [all_threads, {"pause": True}])
