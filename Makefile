@@ -28,7 +28,8 @@ BLAS     := $(firstword $(wildcard /usr/lib/*/openblas-openmp) /usr/lib/x86_64-l
 INCLUDES := -I. -I$(FAISS)/include -I$(patsubst /usr/lib/%,/usr/include/%,$(BLAS))
 # AVX2 is the least processor (FAISS is built with it); cli/main.c alone is built without, to say so.
 ARCH     := -march=x86-64-v3
-WARN     := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion
+WARN     := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion \
+            -Werror=implicit-function-declaration -Werror=int-conversion -Werror=incompatible-pointer-types
 CFLAGS   ?= -O2 -g
 OPTIMISE := -O3 -ffp-contract=fast
 ifeq ($(MODE),asan)

@@ -1,6 +1,7 @@
 // Opening, closing, and the reads of the store. inside.h says what is in it and who owns what.
 #include "index/store.h"
 
+#include "core/base/clock.h"
 #include "core/base/file.h"
 #include "core/base/log.h"
 #include "index/inside.h"
@@ -11,31 +12,49 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <unistd.h>
 
-#define PATH_ROOM 120 // bytes that the longest name within the data folder takes
-#define BLOB_MOST (SIZE_MAX / 4)
+#define PATH_ROOM    120 // bytes that the longest name within the data folder takes
+#define BLOB_MOST    (SIZE_MAX / 4)
+#define LOCK_LOOK_US 10000
 
 // --- opening and closing -----------------------------------------------------------------------
 
+// The process that the lock file names; 0: none.
+static pid_t lock_holder(int fd)
+{
+    char text[32] = "";
+    return pread(fd, text, sizeof text - 1, 0) > 0 ? (pid_t)strtol(text, NULL, 10) : 0;
+}
+
+// Whose holder is gone is about to be free: a process that was killed while it started another left
+// it the lock, until that one ends or becomes its program.
+static bool lock_is_left_over(pid_t holder)
+{
+    return holder <= 0 || (kill(holder, 0) != 0 && errno == ESRCH);
+}
+
 static ak_status lock_folder(ak_store *store, ak_error *err)
 {
-    char path[PATH_MAX], text[32] = "";
+    char path[PATH_MAX], text[32];
+    double until = ak_clock_s() + store->options.lock_wait_s;
     snprintf(path, sizeof path, "%s/lock", store->data);
     store->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
     if (store->lock_fd < 0)
         return ak_fail_errno(err, errno, "cannot open %s", path);
-    if (flock(store->lock_fd, LOCK_EX | LOCK_NB) != 0) {
+    while (flock(store->lock_fd, LOCK_EX | LOCK_NB) != 0) {
         if (errno != EWOULDBLOCK)
             return ak_fail_errno(err, errno, "cannot lock %s", path);
-        ssize_t n = pread(store->lock_fd, text, sizeof text - 1, 0);
-        text[n > 0 ? strcspn(text, "\n") : 0] = 0;
-        return ak_fail(err, AK_CONFLICT, "%s is in use by another process (%s)", store->data,
-                       text[0] ? text : "unknown");
+        pid_t holder = lock_holder(store->lock_fd);
+        if (!lock_is_left_over(holder) || ak_clock_s() >= until)
+            return ak_fail(err, AK_CONFLICT, "%s is in use by another process (%d)", store->data,
+                           (int)holder);
+        usleep(LOCK_LOOK_US);
     }
     // For the message above alone; a full disk need not stop us here.
     int n = snprintf(text, sizeof text, "%d\n", (int)getpid());

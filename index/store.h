@@ -35,6 +35,7 @@ typedef struct {
     int readers;         // reads at once, a search being one; more wait for a turn (default 4)
     size_t spare_models; // models kept that nothing needs (default 16)
     uint64_t disk_floor; // free bytes under which all but deletions are AK_DISK_FULL (64 MiB)
+    double lock_wait_s;  // for a lock whose holder has been killed (default 10); see ak_store_open
 } ak_store_options;
 
 #define AK_STORE_OPTIONS_DEFAULT                                                                   \
@@ -42,10 +43,13 @@ typedef struct {
                         .group_writes = 256,                                                       \
                         .readers = 4,                                                              \
                         .spare_models = 16,                                                        \
-                        .disk_floor = (uint64_t)64 << 20})
+                        .disk_floor = (uint64_t)64 << 20,                                          \
+                        .lock_wait_s = 10})
 
 // location: for the embedded store a folder; it is made when missing, locked against a second
-// process, migrated, and what a crash left half done is cleared. `options` may be NULL.
+// process, migrated, and what a crash left half done is cleared. AK_CONFLICT while another process
+// has it open; but when that one is gone, and a process that it was starting is about to let go of
+// the lock, it is waited for. `options` may be NULL.
 ak_status ak_store_open(ak_store **out, const char *location, const ak_store_options *options,
                         ak_error *err);
 void ak_store_close(ak_store *store); // finishes the writes that were handed in

@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/close_range.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -49,6 +48,10 @@ static void become(const ak_worker_options *o, char *const *argv, const int fds[
     struct rlimit core = {0, 0};
     struct sched_param idle = {0};
     sigset_t none;
+    for (int i = 0; i < 3; i++)
+        if (dup2(fds[i], i) < 0)
+            _exit(127);
+    close_range(3, ~0U, 0); // the lock of the data folder and the daemon's port: at once
     setpgid(0, 0);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent) // it died before the line above
@@ -64,10 +67,6 @@ static void become(const ak_worker_options *o, char *const *argv, const int fds[
     int oom = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
     if (oom >= 0 && write(oom, "1000", 4) < 0)
         close(oom); // then the kernel chooses by size alone
-    for (int i = 0; i < 3; i++)
-        if (dup2(fds[i], i) < 0)
-            _exit(127);
-    close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
     execv(o->program, argv);
     _exit(127);
 }

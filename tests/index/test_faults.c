@@ -1,4 +1,5 @@
 // Faults of the disk: whatever step fails, the group fails as a whole and nothing stays behind.
+#include "core/base/clock.h"
 #include "index/migrate.h"
 #include "tests/index/rig.h"
 
@@ -176,6 +177,65 @@ static void a_folder_that_cannot_be_written_is_refused(void **state)
     rig_remove(folder);
 }
 
+// --- a lock that a killed process left -----------------------------------------------------------
+
+// A process that has the folder open forks one that stays for some milliseconds, and is killed.
+static pid_t left_lock(const char *folder, int stays_ms)
+{
+    int told[2];
+    pid_t heir = 0;
+    assert_int_equal(pipe(told), 0);
+    pid_t holder = fork();
+    assert_true(holder >= 0);
+    if (holder == 0) {
+        ak_store *store;
+        if (ak_store_open(&store, folder, NULL, NULL) != AK_OK)
+            _exit(1);
+        if ((heir = fork()) == 0) {
+            usleep((useconds_t)stays_ms * 1000);
+            _exit(0);
+        }
+        if (write(told[1], &heir, sizeof heir) != sizeof heir)
+            _exit(1);
+        pause();
+    }
+    close(told[1]);
+    assert_int_equal(read(told[0], &heir, sizeof heir), sizeof heir);
+    close(told[0]);
+    kill(holder, SIGKILL);
+    assert_int_equal(waitpid(holder, NULL, 0), holder);
+    return heir;
+}
+
+static void a_lock_that_a_killed_process_left_is_waited_for(void **state)
+{
+    (void)state;
+    char *folder = rig_folder();
+    ak_store_close(rig_open(folder));
+    left_lock(folder, 300);
+    ak_store_close(rig_open(folder));
+    rig_remove(folder);
+}
+
+static void a_left_lock_that_stays_is_a_conflict(void **state)
+{
+    (void)state;
+    char *folder = rig_folder();
+    ak_store *store;
+    ak_error err = {0};
+    ak_store_options options = AK_STORE_OPTIONS_DEFAULT;
+    options.lock_wait_s = 0.2;
+    ak_store_close(rig_open(folder));
+    pid_t heir = left_lock(folder, 60000);
+    double begun = ak_clock_s();
+    assert_int_equal(ak_store_open(&store, folder, &options, &err), AK_CONFLICT);
+    assert_true(ak_clock_s() - begun >= 0.2);
+    assert_non_null(strstr(err.text, "in use by another process"));
+    kill(heir, SIGKILL);
+    ak_store_close(rig_open(folder)); // its end is waited for as well
+    rig_remove(folder);
+}
+
 // --- databases that this binary must not touch ---------------------------------------------------
 
 static ak_status reopen_after(const char *folder, const char *file, const char *change,
@@ -248,6 +308,8 @@ int main(void)
         cmocka_unit_test(a_disk_gone_read_only_says_so),
         cmocka_unit_test(a_bad_write_does_not_fail_its_group),
         cmocka_unit_test(a_folder_that_cannot_be_written_is_refused),
+        cmocka_unit_test(a_lock_that_a_killed_process_left_is_waited_for),
+        cmocka_unit_test(a_left_lock_that_stays_is_a_conflict),
         cmocka_unit_test(a_newer_database_is_refused),
         cmocka_unit_test(a_damaged_catalog_is_named),
     };
