@@ -188,7 +188,7 @@ ak_status ak_client_call(ak_reply *reply, ak_client *client, const ak_call *call
     reply->http = 0;
     reply->body.n = 0;
     reply->tries = 1;
-    struct curl_slist *headers = headers_of(client, call);
+    struct curl_slist *headers = call->path ? headers_of(client, call) : NULL;
     if (!headers || asprintf(&url, "%s%s", client->server, call->path) < 0) {
         curl_slist_free_all(headers);
         return ak_fail(err, AK_OUT_OF_MEMORY, "no memory for a request");
@@ -228,9 +228,10 @@ ak_status ak_client_call(ak_reply *reply, ak_client *client, const ak_call *call
     return status;
 }
 
-static bool worth_another(const ak_reply *reply)
+static bool worth_another(const ak_reply *reply, ak_status status)
 {
-    return reply->http == 0 || reply->http == 503 || reply->http == 429 || reply->http == 408;
+    return reply->http == 0 ? status == AK_IO
+                            : reply->http == 503 || reply->http == 429 || reply->http == 408;
 }
 
 static void wait_for(double s, const ak_client_stop *stop)
@@ -247,7 +248,7 @@ ak_status ak_client_call_patiently(ak_reply *reply, ak_client *client, const ak_
     for (int tries = 1;; tries++) {
         ak_status status = ak_client_call(reply, client, call, err);
         reply->tries = tries;
-        if (status == AK_OK || !worth_another(reply) || (stop && atomic_load(stop)))
+        if (status == AK_OK || !worth_another(reply, status) || (stop && atomic_load(stop)))
             return status;
         if (tries == TRIES) {
             ak_fail_within(err, "given up after %d tries", tries);

@@ -38,7 +38,8 @@ ak_status ak_client_new(ak_client **out, const char *server, ak_error *err);
 void ak_client_free(ak_client *client);
 
 // Sends once. AK_OK for 2xx; else the status that the answer's problem names, with its detail as
-// the text, and AK_IO when there was no answer.
+// the text, and AK_IO when there was no answer. A path that is NULL, since there was no memory to
+// write it, is AK_OUT_OF_MEMORY.
 ak_status ak_client_call(ak_reply *reply, ak_client *client, const ak_call *call, ak_error *err);
 
 // The same, again and again while the server is busy (503, 429) or away (it may be starting

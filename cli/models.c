@@ -83,8 +83,7 @@ static ak_status do_export(const ak_action_args *args, ak_error *err)
     ak_reply reply = {0};
     char *path = ak_remote_path(MODELS "/", args->operand, "/checkpoint"), *file = NULL;
     const ak_call call = {.method = "GET", .path = path};
-    ak_status status = path ? ak_client_call(&reply, args->client, &call, err)
-                            : ak_fail(err, AK_OUT_OF_MEMORY, "no memory for a request");
+    ak_status status = ak_client_call(&reply, args->client, &call, err);
     if (status == AK_OK && asprintf(&file, "%s%s", o->output ? o->output : args->operand,
                                     o->output ? "" : ".akin") < 0) {
         file = NULL;

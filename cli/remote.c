@@ -42,10 +42,8 @@ ak_status ak_remote_json(json_t **answer, ak_client *client, const char *method,
 {
     char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
     *answer = NULL;
-    if (!path || (body && !text)) {
-        free(text);
+    if (body && !text)
         return no_memory(err);
-    }
     const ak_call call = {.method = method,
                           .path = path,
                           .content_type = body ? "application/json" : NULL,
@@ -65,8 +63,6 @@ ak_status ak_remote_collection(ak_client *client, const char *collection, ak_err
 {
     ak_reply reply = {0};
     char *path = ak_remote_path(AK_REMOTE_COLLECTIONS, collection, "");
-    if (!path)
-        return no_memory(err);
     ak_status status =
         ak_client_call(&reply, client, &(ak_call){.method = "GET", .path = path}, err);
     if (status == AK_OVERLOADED || status == AK_SHUTTING_DOWN)
@@ -125,7 +121,7 @@ ak_status ak_remote_check(ak_client *client, const char *collection, const ak_sh
     }
     json_t *request = json_pack("{s:o}", "sha256", list);
     body = request ? json_dumps(request, JSON_COMPACT) : NULL;
-    if (!path || !body) {
+    if (!body) {
         status = no_memory(err);
         goto done;
     }

@@ -19,7 +19,7 @@ char *ak_remote_path(const char *before, const char *name, const char *after);
 // One call that is answered with JSON: *answer is the caller's. AK_BAD_JSON when it is none.
 ak_status ak_remote_answer(json_t **answer, ak_client *client, const ak_call *call, ak_error *err);
 
-// The same with a body of JSON; NULL: none. path NULL: AK_OUT_OF_MEMORY.
+// The same with a body of JSON; NULL: none.
 ak_status ak_remote_json(json_t **answer, ak_client *client, const char *method, const char *path,
                          const json_t *body, ak_error *err);
 

@@ -54,10 +54,6 @@ static ak_status search(ak_reply *reply, const char *file, const char *server,
         goto done;
     snprintf(rest, sizeof rest, "/search?limit=%ld", limit);
     path = ak_remote_path(AK_REMOTE_COLLECTIONS, collection, rest);
-    if (!path) {
-        status = ak_fail(err, AK_OUT_OF_MEMORY, "no memory for a request");
-        goto done;
-    }
     ak_format format = ak_format_sniff(ak_buf_bytes(&bytes));
     const ak_call call = {.method = "POST",
                           .path = path,

@@ -141,25 +141,18 @@ static ak_status send_one(size_t **count, ak_uploader *u, ak_client *client, ak_
         .content_type = format ? ak_format_media(format) : "application/octet-stream",
         .body = ak_buf_bytes(&upload->bytes),
     };
-    ak_status status = AK_OUT_OF_MEMORY;
-    if (!call.path)
-        goto out_of_memory;
-    status = ak_client_call_patiently(reply, client, &call, &u->stop, err);
+    ak_status status = ak_client_call_patiently(reply, client, &call, &u->stop, err);
     // 200 on a later try: the first one was committed, and its answer was lost.
     *count = reply->http == 201 || reply->tries > 1 ? &u->counts.created : &u->counts.existing;
     if (status == AK_ID_TAKEN) {
         free((char *)call.path);
         call.method = "PUT";
         call.path = target(u, upload, true);
-        if (!call.path)
-            goto out_of_memory;
         status = ak_client_call_patiently(reply, client, &call, &u->stop, err);
         *count = &u->counts.replaced;
     }
     free((char *)call.path);
     return status;
-out_of_memory:
-    return ak_fail(err, AK_OUT_OF_MEMORY, "no memory for the upload of %s", upload->path);
 }
 
 static void *work(void *arg)

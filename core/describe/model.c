@@ -30,15 +30,17 @@ static ak_status read_config(ak_model *m, const json_t *config, ak_error *err)
 {
     struct {
         const char *group, *key;
-        double least, most, value;
-    } f[] = {{"input", "side", 8, 1024, 0},        {"descriptor", "dims", 1, 4096, 0},
-             {"descriptor", "colour", 0, 1000, 0}, {"descriptor", "power", 0, 2, 0},
-             {"descriptor", "shrink", 0, 10, 0},   {"descriptor", "layout", 0, 1000, 0},
-             {"descriptor", "palette", 0, 1000, 0}};
-    // Models from before there was a layout, or a palette, do not name it.
+        double least, most;
+        bool later; // models from before there was one do not name it
+        double value;
+    } f[] = {
+        {"input", "side", 8, 1024, false, 0},        {"descriptor", "dims", 1, 4096, false, 0},
+        {"descriptor", "colour", 0, 1000, false, 0}, {"descriptor", "power", 0, 2, false, 0},
+        {"descriptor", "shrink", 0, 10, false, 0},   {"descriptor", "layout", 0, 1000, true, 0},
+        {"descriptor", "palette", 0, 1000, true, 0}};
     const json_t *descriptor = json_object_get(config, "descriptor");
     for (size_t i = 0; i < sizeof f / sizeof *f; i++) {
-        if (i >= 5 && !json_object_get(descriptor, f[i].key))
+        if (f[i].later && !json_object_get(descriptor, f[i].key))
             continue;
         ak_status status =
             number(&f[i].value, config, f[i].group, f[i].key, f[i].least, f[i].most, err);

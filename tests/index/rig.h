@@ -242,11 +242,11 @@ static inline int64_t rig_count(ak_store *store, bool proxies, const char *text)
     return n;
 }
 
-// Waits, up to ten seconds, until the count is `wanted`: cleaning is the writer's, after the
+// Waits, up to a minute, until the count is `wanted`: cleaning is the writer's, after the
 // answer.
 static inline void rig_until(ak_store *store, bool proxies, const char *text, int64_t wanted)
 {
-    for (int i = 0; i < 5000 && rig_count(store, proxies, text) != wanted; i++)
+    for (int i = 0; i < 30000 && rig_count(store, proxies, text) != wanted; i++)
         usleep(2000);
     assert_int_equal(rig_count(store, proxies, text), wanted);
 }
