@@ -1,11 +1,13 @@
 """`make bench-latency`: how long searches take while the encoder refines itself.
 
-    PACKS=../packs python3 bench/latency.py [--rate 20] [--idle 30] [--budget 60] [--json]
+    PACKS=../packs python3 bench/latency.py [--rate 20] [--idle 30] [--budget 60] [--models 6]
+                                            [--cancels 5] [--json]
 
 Imports PACKS/flickr.tar, then asks at a fixed rate, in turn by an uploaded picture and by id: on an
 idle server, during a training run (training and gate), and while all pictures are embedded again
-for another model. A search counts from when it was due, not from when it could be sent. Beside
-each p99 its ratio to that of the idle server in the same run; 1.5 is what is asked for at most.
+for another model, and another. A search counts from when it was due, not from when it could be
+sent. Beside each p99 its ratio to that of the idle server in the same run; 1.5 is what is asked for
+at most. At last runs are cancelled while they train: how long until their process is gone.
 """
 import argparse
 import http.client
@@ -22,7 +24,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE / "parts"))
 sys.path.insert(0, str(HERE.parent / "tests" / "live"))
 import akin_checkpoint  # noqa: E402
-from server import BIN, ROOT, Server, run_json  # noqa: E402
+from server import BIN, ROOT, Server, median, run_json  # noqa: E402
 
 C = "/v1/collections/photos"
 CONNECTIONS = 8
@@ -90,11 +92,50 @@ def figures(rows):
     return result
 
 
+def reembedding(server, asker, models):
+    """Models one after the other, each serving at the end; what was asked meanwhile."""
+    model = json.loads(server.call("GET", "/v1/admin/models")[1])["items"][0]["id"]
+    checkpoint = server.call("GET", f"/v1/admin/models/{model}/checkpoint")[1]
+    rows, states = [], set()
+    for seed in range(models):
+        checkpoint = akin_checkpoint.other_model(checkpoint, seed)
+        model = json.loads(server.call("POST", "/v1/admin/models", checkpoint,
+                                       "application/octet-stream")[1])["id"]
+        place = server.begin(f"/v1/admin/models/{model}:promote", {})
+        asked = asker()
+        states.add(server.follow(place)["state"])
+        rows += asked.stop()
+    return {**figures(rows), "state": " ".join(sorted(states))}
+
+
+def trains(run):
+    return run["stage"] == "training" and run["done"] > 0
+
+
+def cancelling(server, n):
+    """Seconds from a cancel to the end of the process, of n runs that were training."""
+    seconds = []
+    for seed in range(n):
+        place = server.begin("/v1/admin/training-runs", {"budget_s": 600, "promote": "ask",
+                                                         "seed": seed})
+        server.wait(lambda: trains(json.loads(server.call("GET", place)[1])), "does not train")
+        time.sleep(1 + seed % 3)
+        began = time.monotonic()
+        server.call("DELETE", place)
+        state = server.follow(place, 0.01)["state"]
+        seconds.append(time.monotonic() - began)
+        if state != "cancelled":
+            raise SystemExit(f"a run that was cancelled is {state}")
+    return {"n": n, "median": median(seconds), "most": max(seconds)}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--rate", type=float, default=20, help="searches a second")
     parser.add_argument("--idle", type=float, default=30, help="seconds to measure the idle server")
     parser.add_argument("--budget", type=int, default=60, help="seconds of training")
+    parser.add_argument("--models", type=int, default=6, help="that all is embedded by in turn")
+    parser.add_argument("--cancels", type=int, default=5, help="runs to cancel")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     packs = pathlib.Path(os.environ.get("PACKS", ROOT / "../packs")).resolve()
@@ -105,31 +146,25 @@ def main():
         run_json(BIN, "import", packs / "flickr.tar", "--server", server.url, "--collection",
                  "photos", "--json")
         ids = [i["id"] for i in json.loads(server.call("GET", f"{C}/images?limit=200")[1])["items"]]
-        asker = Asker(server, pictures, ids, options.rate)
+        begin = lambda: Asker(server, pictures, ids, options.rate)
+        asker = begin()
         time.sleep(options.idle)
         results["idle"] = figures(asker.stop())
 
         place = server.begin("/v1/admin/training-runs", {"budget_s": options.budget,
                                                          "promote": "ask", "seed": 1})
-        asker = Asker(server, pictures, ids, options.rate)
+        asker = begin()
         run = server.follow(place)
         results["training run"] = {**figures(asker.stop()), "state": run["state"],
                                    "decision": run["decision"], "reason": run["reason"]}
 
-        model = json.loads(server.call("GET", "/v1/admin/models")[1])["items"][0]["id"]
-        checkpoint = server.call("GET", f"/v1/admin/models/{model}/checkpoint")[1]
-        other = json.loads(server.call("POST", "/v1/admin/models",
-                                       akin_checkpoint.other_model(checkpoint),
-                                       "application/octet-stream")[1])["id"]
-        place = server.begin(f"/v1/admin/models/{other}:promote", {})
-        asker = Asker(server, pictures, ids, options.rate)
-        results["re-embedding"] = {"state": server.follow(place)["state"],
-                                   **figures(asker.stop())}
+        results["re-embedding"] = reembedding(server, begin, options.models)
+        cancelled = cancelling(server, options.cancels)
     idle = results["idle"]["all"]["p99"]
     for name, row in results.items():
         row["ratio"] = row["all"]["p99"] / idle
     if options.json:
-        print(json.dumps(results))
+        print(json.dumps({**results, "cancel_s": cancelled}))
         return
     print("milliseconds at %g searches a second" % options.rate)
     print("%-14s %8s %16s %16s %16s %7s" % ("", "searches", "all p50 p99", "picture p50 p99",
@@ -141,6 +176,8 @@ def main():
     print("the run: %s, %s: %s" % tuple(results["training run"][k]
                                         for k in ("state", "decision", "reason")))
     print("asked: %.1fx at most" % AT_MOST)
+    print("a cancelled run is gone after %.2f s (median of %d; at most %.2f)" %
+          (cancelled["median"], cancelled["n"], cancelled["most"]))
 
 
 if __name__ == "__main__":

@@ -81,13 +81,13 @@ class Server:
         job = json.loads(answer)["id"]
         return f"{path}/{job}" if path.endswith("training-runs") else f"/v1/jobs/{job}"
 
-    def follow(self, place):
-        """Waits for a job's end: its last state."""
+    def follow(self, place, look_s=0.2):
+        """Waits for a job's end, looking so often: its last state."""
         while True:
             job = json.loads(self.call("GET", place)[1])
             if job["ended_at"]:
                 return job
-            time.sleep(0.2)
+            time.sleep(look_s)
 
     def memory(self, name="VmRSS"):
         """MiB of VmRSS, resident now, or VmHWM, the most that was."""
