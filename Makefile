@@ -125,10 +125,10 @@ test-long: ## the tests in all modes, the long ones, and a bare Debian 12
 	+@AKIN_BIN=$(CURDIR)/build/release/akin tools/sum-tests.sh "$(MAKE) MODE=release test" \
 	    "$(MAKE) MODE=asan test" "$(MAKE) MODE=tsan test" $(LONG) "$(MAKE) bare"
 
-bench: $(BUILD)/akin $(BENCHES) ## measure all of bench/; `make bench-NAME`: one
+bench: $(BUILD)/akin $(BENCHES) ## measure all of bench/; `make bench-NAME ARGS=...`: one
 	@tools/bench.sh $(BUILD)
 bench-%: $(BUILD)/akin $(BENCHES)
-	@tools/bench.sh $(BUILD) $*
+	@tools/bench.sh $(BUILD) $* $(ARGS)
 
 check: $(BUILD)/akin $(TESTS) $(BENCHES) ## formatting, the include rule, unused functions, scripts
 	@tools/check.sh $(BUILD)
