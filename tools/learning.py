@@ -7,8 +7,9 @@
 Trains each built-in recipe but `default` at 64 px on PACKS/dev/train.tar (tools/split-packs) and
 measures it on the development benchmark: retrieval among the 20 classes that were held out, and
 kNN-20 on 50 pictures of each other class. Descriptors: the pooled features whitened to 256 by PCA,
-without the colour part. A run that was stopped goes on; one that is there is not done again. --threads is what OpenMP may use for a run: seconds are comparable only between
-runs on the same number, on an otherwise idle machine.
+without the colour part. A run that was stopped goes on; one that is there is not done again.
+--threads is what OpenMP may use for a run: seconds are comparable only between runs on the same
+number, on an otherwise idle machine.
 """
 import argparse
 import json
