@@ -92,7 +92,7 @@ def figures(rows):
     return result
 
 
-def reembedding(server, asker, models):
+def reembedding(server, ask, models):
     """Models one after the other, each serving at the end; what was asked meanwhile."""
     model = json.loads(server.call("GET", "/v1/admin/models")[1])["items"][0]["id"]
     checkpoint = server.call("GET", f"/v1/admin/models/{model}/checkpoint")[1]
@@ -102,9 +102,9 @@ def reembedding(server, asker, models):
         model = json.loads(server.call("POST", "/v1/admin/models", checkpoint,
                                        "application/octet-stream")[1])["id"]
         place = server.begin(f"/v1/admin/models/{model}:promote", {})
-        asked = asker()
+        asker = ask()
         states.add(server.follow(place)["state"])
-        rows += asked.stop()
+        rows += asker.stop()
     return {**figures(rows), "state": " ".join(sorted(states))}
 
 
@@ -146,19 +146,19 @@ def main():
         run_json(BIN, "import", packs / "flickr.tar", "--server", server.url, "--collection",
                  "photos", "--json")
         ids = [i["id"] for i in json.loads(server.call("GET", f"{C}/images?limit=200")[1])["items"]]
-        begin = lambda: Asker(server, pictures, ids, options.rate)
-        asker = begin()
+        ask = lambda: Asker(server, pictures, ids, options.rate)
+        asker = ask()
         time.sleep(options.idle)
         results["idle"] = figures(asker.stop())
 
         place = server.begin("/v1/admin/training-runs", {"budget_s": options.budget,
                                                          "promote": "ask", "seed": 1})
-        asker = begin()
+        asker = ask()
         run = server.follow(place)
         results["training run"] = {**figures(asker.stop()), "state": run["state"],
                                    "decision": run["decision"], "reason": run["reason"]}
 
-        results["re-embedding"] = reembedding(server, begin, options.models)
+        results["re-embedding"] = reembedding(server, ask, options.models)
         cancelled = cancelling(server, options.cancels)
     idle = results["idle"]["all"]["p99"]
     for name, row in results.items():

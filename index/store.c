@@ -25,18 +25,20 @@
 
 // --- opening and closing -----------------------------------------------------------------------
 
-// The process that the lock file names; 0: none.
-static pid_t lock_holder(int fd)
+// The number of the process that holds the lock, as the lock file has it; "" when it has none.
+static void read_holder(char *text, size_t room, int fd)
 {
-    char text[32] = "";
-    return pread(fd, text, sizeof text - 1, 0) > 0 ? (pid_t)strtol(text, NULL, 10) : 0;
+    ssize_t n = pread(fd, text, room - 1, 0);
+    text[n > 0 ? n : 0] = 0;
+    text[strcspn(text, "\n")] = 0;
 }
 
 // Whose holder is gone is about to be free: a process that was killed while it started another left
 // it the lock, until that one ends or becomes its program.
-static bool lock_is_left_over(pid_t holder)
+static bool lock_is_left_over(const char *holder)
 {
-    return holder <= 0 || (kill(holder, 0) != 0 && errno == ESRCH);
+    pid_t pid = (pid_t)strtol(holder, NULL, 10);
+    return pid <= 0 || (kill(pid, 0) != 0 && errno == ESRCH);
 }
 
 static ak_status lock_folder(ak_store *store, ak_error *err)
@@ -50,10 +52,10 @@ static ak_status lock_folder(ak_store *store, ak_error *err)
     while (flock(store->lock_fd, LOCK_EX | LOCK_NB) != 0) {
         if (errno != EWOULDBLOCK)
             return ak_fail_errno(err, errno, "cannot lock %s", path);
-        pid_t holder = lock_holder(store->lock_fd);
-        if (!lock_is_left_over(holder) || ak_clock_s() >= until)
-            return ak_fail(err, AK_CONFLICT, "%s is in use by another process (%d)", store->data,
-                           (int)holder);
+        read_holder(text, sizeof text, store->lock_fd);
+        if (!lock_is_left_over(text) || ak_clock_s() >= until)
+            return ak_fail(err, AK_CONFLICT, "%s is in use by another process (%s)", store->data,
+                           text[0] ? text : "unknown");
         usleep(LOCK_LOOK_US);
     }
     // For the message above alone; a full disk need not stop us here.
