@@ -25,7 +25,17 @@ class Rig(unittest.TestCase):
                 self.call("DELETE", f"/v1/jobs/{job['id']}")
                 self.ended(job["id"])
         if self.call("GET", HOLIDAY).json["model"] != self.serving:
-            self.call("POST", "/v1/admin/collections/holiday:rollback")
+            answer = self.call("POST", f"/v1/admin/models/{self.serving}:promote", {"force": True})
+            self.assertEqual(self.ended(answer.json["id"])["state"], "succeeded")
+
+    def caught(self, attempt, moment):
+        """Tries until the moment was met: it is short, and this process may be slow."""
+        def tried():
+            met = attempt()
+            if not met:
+                self.tearDown()
+            return met
+        return wait_until(tried, moment)
 
     def ended(self, job):
         return wait_until(lambda: (one := self.call("GET", f"/v1/jobs/{job}").json)["ended_at"]
@@ -43,10 +53,11 @@ class Rig(unittest.TestCase):
             pid = self.place.wait_worker("gate")
             wait_until(lambda: not alive(pid), "the gate's end")
         elif stage == "embedding":
-            wait_until(lambda: run()["stage"] == "promotion" and run()["total"], "embedding")
+            wait_until(lambda: (now := run())["ended_at"] or (now["stage"] == "promotion" and
+                       now["total"]), "embedding")
         elif stage == "swap":
-            wait_until(lambda: run()["ended_at"] or (run()["stage"] == "promotion" and
-                       0 < run()["total"] <= run()["done"] + 8), "the swap")
+            wait_until(lambda: (now := run())["ended_at"] or (now["stage"] == "promotion" and
+                       0 < now["total"] <= now["done"] + 8), "the swap")
         return job
 
     def untouched(self, job):
@@ -67,7 +78,7 @@ class Cancelled(Rig):
         answer = self.call("DELETE", f"{RUNS}/{job}")
         run = self.ended(job)
         if run["state"] == "succeeded":  # it was over first, and that counts
-            self.assertIn(stage, ("registering", "embedding", "swap"))
+            self.assertNotIn(stage, ("training", "gate"))
             self.assertEqual(run["decision"], "promoted")
             self.assertEqual(self.call("GET", HOLIDAY).json["model"], run["model"])
             self.assertEqual(self.call("POST", "/v1/admin/collections/holiday:rollback").status,
@@ -97,45 +108,60 @@ class Cancelled(Rig):
             self.cancelled("registering")
 
     def test_while_it_is_embedded(self):
-        self.assertEqual(self.cancelled("embedding")["state"], "cancelled")
+        self.caught(lambda: self.cancelled("embedding")["state"] == "cancelled", "one that embeds")
 
     def test_just_before_the_swap(self):
         for _ in range(3):
             self.cancelled("swap")
 
     def test_one_that_waits_has_never_begun(self):
-        first, second = self.candidate(), self.candidate()
-        jobs = [self.call("POST", f"/v1/admin/models/{model}:promote", {}).json["id"]
-                for model in (first, second)]
-        answer = self.call("DELETE", f"/v1/jobs/{jobs[1]}")
-        self.assertEqual((answer.status, answer.json["state"]), (200, "cancelled"), answer)
-        self.assertIsNone(answer.json["started_at"])
-        self.call("DELETE", f"/v1/jobs/{jobs[0]}")
-        self.assertEqual(self.ended(jobs[0])["state"], "cancelled")
-        self.untouched(jobs[0])
+        def waits():
+            first, second = self.candidate(), self.candidate()
+            jobs = [self.call("POST", f"/v1/admin/models/{model}:promote", {}).json["id"]
+                    for model in (first, second)]
+            answer = self.call("DELETE", f"/v1/jobs/{jobs[1]}")
+            self.call("DELETE", f"/v1/jobs/{jobs[0]}")
+            if self.ended(jobs[0])["state"] != "cancelled" or \
+                    self.ended(jobs[1])["started_at"]:  # its turn had come
+                return False
+            self.assertEqual((answer.status, answer.json["state"], answer.json["started_at"]),
+                             (200, "cancelled", None), answer)
+            self.untouched(jobs[0])
+            return True
+        self.caught(waits, "two promotions")
 
     def test_a_run_that_waits_for_another_promotion(self):
-        other = self.candidate()
-        promotion = self.call("POST", f"/v1/admin/models/{other}:promote", {}).json["id"]
-        self.place.plan(gate="pass")
-        job = self.place.begin(promote="auto")
-        wait_until(lambda: self.place.run(job)["stage"] == "promotion", "its turn")
-        self.call("DELETE", f"{RUNS}/{job}")
-        self.assertEqual(self.ended(job)["state"], "cancelled")
-        promoted = self.ended(promotion)
-        self.assertEqual(promoted["state"], "succeeded", promoted)
-        self.assertEqual(self.call("GET", HOLIDAY).json["model"], other)
-        self.assertIsNone(self.call("GET", HOLIDAY).json["coming_model"])
+        def waits():
+            other = self.candidate()
+            promotion = self.call("POST", f"/v1/admin/models/{other}:promote", {}).json["id"]
+            self.place.plan(gate="pass")
+            job = self.place.begin(promote="auto")
+            wait_until(lambda: (now := self.place.run(job))["ended_at"] or
+                       now["stage"] == "promotion", "its turn")
+            self.call("DELETE", f"{RUNS}/{job}")
+            promoted = self.ended(promotion)
+            self.assertEqual(promoted["state"], "succeeded", promoted)
+            if self.ended(job)["state"] != "cancelled":
+                return False
+            holiday = self.call("GET", HOLIDAY).json
+            self.assertEqual((holiday["model"], holiday["coming_model"]), (other, None))
+            return True
+        self.caught(waits, "a run behind a promotion")
 
     def test_a_cancel_that_a_crash_cut_short_is_finished(self):
-        job = self.reach("embedding")
-        self.place.server.kill()
-        with sqlite3.connect(os.path.join(self.place.data, "catalog.db")) as catalog:
-            catalog.execute("UPDATE jobs SET cancel = 1 WHERE id = ?", (job,))
-        catalog.close()
-        self.place.start()
-        self.assertEqual(self.ended(job)["state"], "cancelled")
-        self.untouched(job)
+        def cut_short():
+            job = self.reach("embedding")
+            self.place.server.kill()
+            with sqlite3.connect(os.path.join(self.place.data, "catalog.db")) as catalog:
+                catalog.execute("UPDATE jobs SET cancel = 1 WHERE id = ?", (job,))
+            catalog.close()
+            self.place.start()
+            if self.ended(job)["decision"] == "promoted":
+                return False
+            self.assertEqual(self.ended(job)["state"], "cancelled")
+            self.untouched(job)
+            return True
+        self.caught(cut_short, "one that embeds")
 
 
 class Deleted(Rig):
@@ -147,7 +173,7 @@ class Deleted(Rig):
         self.assertEqual(self.call("DELETE", "/v1/collections/gone").status, 204)
         run = self.ended(job)
         if run["state"] == "succeeded":
-            self.assertIn(stage, ("registering", "embedding", "swap"))
+            self.assertNotIn(stage, ("training", "gate"))
             self.assertEqual(run["decision"], "promoted")
         else:
             self.assertEqual((run["state"], run["decision"]), ("failed", None), run)
@@ -156,7 +182,7 @@ class Deleted(Rig):
         return run
 
     def test_the_collection_while_the_folder_is_made(self):
-        self.assertEqual(self.gone("folder")["state"], "failed")
+        self.caught(lambda: self.gone("folder")["state"] == "failed", "one whose folder is made")
 
     def test_the_collection_in_training(self):
         self.assertEqual(self.gone("training")["state"], "failed")
@@ -168,7 +194,7 @@ class Deleted(Rig):
         self.gone("registering")
 
     def test_the_collection_while_it_is_embedded(self):
-        self.assertEqual(self.gone("embedding")["state"], "failed")
+        self.caught(lambda: self.gone("embedding")["state"] == "failed", "one that embeds")
 
     def test_the_collection_just_before_the_swap(self):
         self.gone("swap")
@@ -213,8 +239,8 @@ class Paused(Rig):
         until = time.monotonic() + 6  # longer than it may be silent for
         while time.monotonic() < until:
             self.assertEqual(self.call("POST", f"{HOLIDAY}/search", {"id": "p1"}).status, 200)
-        self.assertEqual(orders(), [all_threads, {"pause": True}])
-        wait_until(lambda: orders()[2:] == [all_threads, {"pause": False}], "the end of the pause")
+        self.assertEqual(orders()[:2], [all_threads, {"pause": True}])
+        wait_until(lambda: orders()[-2:] == [all_threads, {"pause": False}], "the end of the pause")
         self.assertEqual((self.place.run(job)["state"], self.place.run(job)["restarts"]),
                          ("running", 0))
         with open(os.path.join(self.place.home, "enough"), "w", encoding="utf-8"):
