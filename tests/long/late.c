@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,13 +17,19 @@
 #include <time.h>
 #include <unistd.h>
 
+// Half of the processes are never late: what is quick meets what is slow.
 static bool concerned(void)
 {
-    static _Thread_local int known = -1;
-    if (known < 0)
-        known = !strcmp(program_invocation_short_name, "akin") ||
-                !strncmp(program_invocation_short_name, "python", 6);
-    return known;
+    static atomic_int known; // 1 no, 2 yes
+    if (!atomic_load(&known)) {
+        unsigned char chance = 0;
+        if (getrandom(&chance, 1, 0) < 0)
+            abort();
+        bool named = !strcmp(program_invocation_short_name, "akin") ||
+                     !strncmp(program_invocation_short_name, "python", 6);
+        atomic_store(&known, 1 + (named && chance % 2));
+    }
+    return atomic_load(&known) == 2;
 }
 
 // In so many of 1,000 cases: up to most_ms, mostly much less.
@@ -59,11 +66,11 @@ LATE(pid_t, fork, (void), (), 700, 300)
 LATE(int, kill, (pid_t pid, int number), (pid, number), 300, 100)
 LATE(pid_t, waitpid, (pid_t pid, int *status, int options), (pid, status, options), 200, 100)
 
-LATE(int, connect, (int fd, const struct sockaddr *to, socklen_t n), (fd, to, n), 60, 3000)
+LATE(int, connect, (int fd, const struct sockaddr *to, socklen_t n), (fd, to, n), 150, 3000)
 LATE(int, accept4, (int fd, struct sockaddr *from, socklen_t *n, int flags), (fd, from, n, flags),
      200, 100)
 LATE(int, epoll_wait, (int fd, struct epoll_event *events, int n, int wait_ms),
-     (fd, events, n, wait_ms), 50, 300)
+     (fd, events, n, wait_ms), 100, 500)
 LATE(int, poll, (struct pollfd * fds, nfds_t n, int wait_ms), (fds, n, wait_ms), 30, 100)
 LATE(ssize_t, recv, (int fd, void *to, size_t n, int flags), (fd, to, n, flags), 20, 200)
 LATE(ssize_t, send, (int fd, const void *from, size_t n, int flags), (fd, from, n, flags), 20, 100)
