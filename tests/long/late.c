@@ -66,7 +66,7 @@ LATE(pid_t, fork, (void), (), 700, 300)
 LATE(int, kill, (pid_t pid, int number), (pid, number), 300, 100)
 LATE(pid_t, waitpid, (pid_t pid, int *status, int options), (pid, status, options), 200, 100)
 
-LATE(int, connect, (int fd, const struct sockaddr *to, socklen_t n), (fd, to, n), 150, 3000)
+LATE(int, connect, (int fd, const struct sockaddr *to, socklen_t n), (fd, to, n), 150, 2000)
 LATE(int, accept4, (int fd, struct sockaddr *from, socklen_t *n, int flags), (fd, from, n, flags),
      200, 100)
 LATE(int, epoll_wait, (int fd, struct epoll_event *events, int n, int wait_ms),
